@@ -1,0 +1,273 @@
+"""The method: the parameter document that holds every risk number, and its changes.
+
+A method is TOML text decoded into frozen structs. Its hash is taken over the canonical encoding, so
+two documents with the same numbers have the same hash. A change of one parameter makes a new method.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from importlib import resources
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+
+from steelyard.quantities import PPM, TermsError
+
+
+class Grid(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The scenario grid: price moves in fractions of a range, tails, and the volatility rule."""
+
+    price_moves: tuple[float, ...]
+    tail_moves: tuple[float, ...]
+    tail_weights: tuple[float, ...]
+    volatility_range_up: float
+    volatility_range_down: float
+    short_term_power: float
+    long_term_power: float
+    term_floor_days: float
+
+
+class Portfolio(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Factors of the portfolio requirement, in ppm."""
+
+    initial_factor_ppm: int
+    maintenance_factor_ppm: int
+    short_option_minimum_ppm: int
+
+
+class Cross(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Short-option rates outside portfolio margin, in ppm of the index."""
+
+    option_initial_ppm: int
+    option_initial_floor_ppm: int
+    option_maintenance_ppm: int
+
+
+class Liquidation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Fees, steps and pace of reductions."""
+
+    fee_ppm: int
+    taker_fee_ppm: int
+    step_ppm: int
+    interval_us: int
+    target_ratio_ppm: int
+
+
+class Levels(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Margin ratios at which account states begin, in ppm, and the hysteresis on the way back."""
+
+    warning_ppm: int
+    margin_call_ppm: int
+    orders_cancelled_ppm: int
+    partial_reduction_ppm: int
+    full_liquidation_ppm: int
+    hysteresis_ppm: int
+
+
+class IndexRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Quorum of the index and bounds of the mark."""
+
+    quorum_sources: int
+    quorum_operators: int
+    basis_bound_ppm: int
+    basis_smoothing_us: int
+    price_jump_factor: float
+
+
+class Tier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A notional bracket: up to `notional_usd_max` (0: without end), with its two rates."""
+
+    notional_usd_max: int
+    maintenance_ppm: int
+    initial_ppm: int
+
+
+class UnderlyingRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Range, depth and tiers of one underlying."""
+
+    range_ppm: int
+    depth_usd: int
+    half_spread_ppm: int
+    recovery_us: int
+    option_depth_ppm: int
+    slippage_ppm_max: int
+    tiers: tuple[Tier, ...]
+
+
+class CollateralRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Haircuts of one asset, in ppm of its value."""
+
+    haircut_initial_ppm: int
+    haircut_maintenance_ppm: int
+
+
+class Method(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A whole method. Use `underlying_rules` and `collateral_rules` to read per-name tables."""
+
+    name: str
+    version: str
+    currency: str
+    grid: Grid
+    portfolio: Portfolio
+    cross: Cross
+    liquidation: Liquidation
+    levels: Levels
+    index: IndexRules
+    underlying: dict[str, UnderlyingRules]
+    collateral: dict[str, CollateralRules]
+
+    def underlying_rules(self, name: str) -> UnderlyingRules:
+        """Return the rules of an underlying, or those of the document's table `default`."""
+        return self.underlying.get(name) or self.underlying["default"]
+
+    def collateral_rules(self, name: str) -> CollateralRules:
+        """Return the haircuts of an asset, or those of the document's table `default`."""
+        return self.collateral.get(name) or self.collateral["default"]
+
+    def digest(self) -> bytes:
+        """Return the 32-byte hash of the canonical encoding of every number."""
+        encoded = msgspec.msgpack.encode(self, order="deterministic")
+        return hashlib.blake2b(encoded, digest_size=32).digest()
+
+    def with_parameter(self, path: str, value_json: str) -> Method:
+        """Return the method with one parameter changed.
+
+        path: dotted, e.g. `underlying.BTC.range_ppm`; value_json: the new value as JSON. A table of
+        an underlying or asset that does not exist yet starts as a copy of `default`.
+        Errors: TERM-E04 unknown path, TERM-E03 a value that breaks a rule of the method.
+
+        >>> m = load_method().with_parameter("underlying.BTC.range_ppm", "200000")
+        >>> m.underlying_rules("BTC").range_ppm
+        200000
+        """
+        tree = cast(dict[str, Any], msgspec.to_builtins(self))
+        keys = path.split(".")
+        node = tree
+        for depth, key in enumerate(keys[:-1]):
+            if depth == 1 and keys[0] in ("underlying", "collateral") and key not in node:
+                node[key] = dict(node["default"])
+            if not isinstance(node.get(key), dict):
+                raise _unknown_path(path)
+            node = node[key]
+        if keys[-1] not in node:
+            raise _unknown_path(path)
+        try:
+            node[keys[-1]] = msgspec.json.decode(value_json)
+            return check_method(msgspec.convert(tree, Method))
+        except (msgspec.ValidationError, msgspec.DecodeError) as error:
+            raise _broken(str(error), path) from None
+
+
+def load_method(path: Path | None = None) -> Method:
+    """Return the method of a TOML file, or the house method `steelyard`.
+
+    Errors: TERM-E03 with the field and the rule it breaks.
+
+    >>> load_method().name
+    'steelyard'
+    """
+    if path is None:
+        text = resources.files("steelyard.terms").joinpath("methods/steelyard.toml").read_bytes()
+    else:
+        text = path.read_bytes()
+    try:
+        return check_method(msgspec.toml.decode(text, type=Method))
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        raise _broken(str(error), str(path or "steelyard.toml")) from None
+
+
+def check_method(method: Method) -> Method:
+    """Return the method itself if its numbers keep the rules, else raise TERM-E03.
+
+    Rules: the grid holds its centre and at most 31 scenarios, initial is not below maintenance,
+    shares and haircuts lie in [0, 1], levels descend, tiers ascend.
+    """
+    grid, levels = method.grid, method.levels
+    scenarios = 3 * len(grid.price_moves) + len(grid.tail_moves)
+    widest = max((abs(m) for m in grid.price_moves + grid.tail_moves), default=0.0)
+    ladder = (
+        levels.warning_ppm,
+        levels.margin_call_ppm,
+        levels.orders_cancelled_ppm,
+        levels.partial_reduction_ppm,
+        levels.full_liquidation_ppm,
+    )
+    portfolio, liquidation = method.portfolio, method.liquidation
+    rules: list[tuple[bool, str, str]] = [
+        (0.0 in grid.price_moves, "grid.price_moves", "the grid holds its centre"),
+        (scenarios <= 31, "grid", "at most 31 scenarios, tails included"),
+        (len(grid.tail_moves) == len(grid.tail_weights), "grid.tail_weights", "one weight a tail"),
+        (all(0 < w <= 1 for w in grid.tail_weights), "grid.tail_weights", "weights in (0, 1]"),
+        (
+            portfolio.initial_factor_ppm >= portfolio.maintenance_factor_ppm >= PPM,
+            "portfolio.initial_factor_ppm",
+            "initial ≥ maintenance ≥ 1",
+        ),
+        (
+            method.cross.option_initial_floor_ppm >= method.cross.option_maintenance_ppm,
+            "cross.option_initial_floor_ppm",
+            "initial is not below maintenance",
+        ),
+        (sorted(ladder, reverse=True) == list(ladder), "levels", "states begin in descending order"),
+        (levels.full_liquidation_ppm > 0, "levels.full_liquidation_ppm", "above zero"),
+        (0 < liquidation.step_ppm <= PPM, "liquidation.step_ppm", "a share in (0, 1]"),
+        (0 <= liquidation.fee_ppm <= PPM // 10, "liquidation.fee_ppm", "between 0 and 10 %"),
+        (
+            liquidation.target_ratio_ppm > levels.partial_reduction_ppm,
+            "liquidation.target_ratio_ppm",
+            "above the ratio at which reductions begin",
+        ),
+        (method.index.quorum_sources >= 1, "index.quorum_sources", "at least one"),
+        (0 <= method.index.basis_bound_ppm <= PPM // 2, "index.basis_bound_ppm", "at most 50 %"),
+        (method.index.price_jump_factor > 1, "index.price_jump_factor", "above one"),
+        ("default" in method.underlying, "underlying.default", "the table is there"),
+        ("default" in method.collateral, "collateral.default", "the table is there"),
+    ]
+    for name, u in method.underlying.items():
+        field = f"underlying.{name}"
+        reach = widest * u.range_ppm / PPM
+        rules += [
+            (0 < u.range_ppm and reach < 1.0, f"{field}.range_ppm", "the widest fall is below 100 %"),
+            (u.depth_usd > 0 and u.recovery_us > 0, f"{field}.depth_usd", "above zero"),
+            (0 < u.option_depth_ppm <= PPM, f"{field}.option_depth_ppm", "a share in (0, 1]"),
+            (0 <= u.half_spread_ppm < u.slippage_ppm_max < PPM, f"{field}.slippage_ppm_max", "above "
+             "the half spread and below 1"),
+            (_tiers_ascend(u.tiers), f"{field}.tiers", "notional and rates ascend, initial ≥ "
+             "maintenance, the last tier without end"),
+        ]
+    for name, c in method.collateral.items():
+        fair = 0 <= c.haircut_maintenance_ppm <= c.haircut_initial_ppm <= PPM
+        rules.append((fair, f"collateral.{name}", "0 ≤ maintenance haircut ≤ initial haircut ≤ 1"))
+    for holds, field, rule in rules:
+        if not holds:
+            raise _broken(f"{field} breaks a rule of the method", field, rule)
+    return method
+
+
+def _tiers_ascend(tiers: tuple[Tier, ...]) -> bool:
+    if not tiers or tiers[-1].notional_usd_max != 0 or tiers[0].maintenance_ppm <= 0:
+        return False
+    bounded = [t.notional_usd_max for t in tiers[:-1]]
+    rates = [t.maintenance_ppm for t in tiers], [t.initial_ppm for t in tiers]
+    return (
+        bounded == sorted(set(bounded))
+        and all(b > 0 for b in bounded)
+        and all(r == sorted(r) for r in rates)
+        and all(t.maintenance_ppm <= t.initial_ppm <= PPM for t in tiers)
+    )
+
+
+def _unknown_path(path: str) -> TermsError:
+    return TermsError(
+        "TERM-E04",
+        f"the method has no parameter {path!r}",
+        rule="a change names an existing parameter",
+        cure="look the name up in the method document",
+        parameter=path,
+    )
+
+
+def _broken(message: str, field: str, rule: str = "the document has the published fields") -> TermsError:
+    return TermsError("TERM-E03", message, rule=rule, cure="correct the document", field=field)
