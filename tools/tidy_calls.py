@@ -18,7 +18,7 @@ LEDGER_ROOMS = ("book", "decisions", "actions")  # integers only
 MODEL_ROOMS = ("marks", "valuation", "margin")  # floats that decide
 
 MARKER = re.compile(r"#\s*tidy-ok:\s*(?P<reason>.*)$")
-REASON_LENGTH_MIN = 8
+REASON_LENGTH_MIN = 5
 
 IMPURE_MODULES = frozenset(
     "asyncio multiprocessing os pathlib random secrets shutil socket sqlite3 subprocess tempfile "
@@ -155,8 +155,19 @@ def _operator_rules(node: ast.BinOp | ast.AugAssign) -> Iterator[tuple[str, str]
     if isinstance(node.op, ast.Pow):
         right = node.right if isinstance(node, ast.BinOp) else node.value
         left = node.left if isinstance(node, ast.BinOp) else node.target
-        if not any(isinstance(s, ast.Constant) and isinstance(s.value, int) for s in (left, right)):
+        is_folded = _is_number(left) and _is_number(right)
+        if not (is_folded or _is_integer(left) or _is_integer(right)):
             yield "library-bits", "`**` of two variables calls the library's pow"
+
+
+def _is_number(node: ast.AST) -> bool:
+    node = node.operand if isinstance(node, ast.UnaryOp) else node
+    return isinstance(node, ast.Constant) and isinstance(node.value, int | float)
+
+
+def _is_integer(node: ast.AST) -> bool:
+    node = node.operand if isinstance(node, ast.UnaryOp) else node
+    return isinstance(node, ast.Constant) and isinstance(node.value, int)
 
 
 def _keyword_rules(node: ast.keyword) -> Iterator[tuple[str, str]]:

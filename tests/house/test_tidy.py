@@ -64,6 +64,7 @@ def test_HOUS_007_project_speaks_of_itself_alone(findings: list[str]) -> None:
         ("import math\nf = math.log\n", "library-bits"),
         ("import scipy.special\n", "library-bits"),
         ("def f(x, y):\n    return x ** y\n", "library-bits"),
+        ("def f(n):\n    return 10.0 ** n\n", "library-bits"),
         ("def f(x):\n    x **= 0.5\n", "library-bits"),
         ("x = pow(2.0, 0.5)\n", "library-bits"),
         ("import numpy as np\nx = np.sum([1.0])\n", "sum-order"),
@@ -99,7 +100,7 @@ def test_HOUS_003_planted_call_is_found(source: str, rule: str) -> None:
     [
         "import numpy as np\nx = np.sqrt(np.cumsum(np.maximum(a, b)))\n",
         "import math\nx = math.sqrt(2.0) + math.floor(1.5)\n",
-        "def f(x, n):\n    return x ** 2 + 10 ** n\n",
+        "def f(x, n):\n    return x ** -2 + 10 ** n + 2.0 ** -100\n",
         "@njit(fastmath=False, parallel=False)\ndef f(): ...\n",
         "for x in sorted({1, 2}):\n    pass\n",
         "def f(held: set[int], x: int) -> bool:\n    return x in held and len(held) > 1\n",
