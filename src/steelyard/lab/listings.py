@@ -123,11 +123,11 @@ def strike_ladder(price: float, deviation: float, each_side: int) -> list[int]:
     """Return 2·each_side + 1 strikes on a round step around the price.
 
     deviation: standard deviation of the log price to expiry. The step is the smallest of 1, 2, 5
-    times a power of ten that lets the ladder reach STRIKE_SPAN_SD deviations, and no larger than
-    lets its lowest strike stay above a fifth of the price.
+    times a power of ten that lets the ladder reach STRIKE_SPAN_SD deviations, and small enough that
+    the lowest strike stays above a fifth of the price.
 
     >>> strike_ladder(121_000.0, 0.05, 3)
-    [106000, 111000, 116000, 121000, 126000, 131000, 136000]
+    [105000, 110000, 115000, 120000, 125000, 130000, 135000]
     """
     wanted = price * deviation * STRIKE_SPAN_SD / each_side
     widest = 0.8 * price / (each_side + 1)

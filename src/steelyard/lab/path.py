@@ -71,7 +71,7 @@ def scripted_fall(coins: tuple[Coin, ...], crash_at_s: float | None, seconds: Fl
     if crash_at_s is None:
         return np.zeros((len(seconds), len(coins)))
     falls = np.array([coin.crash_log_fall for coin in coins])
-    return crash_share(seconds - crash_at_s)[:, None] * falls
+    return np.asarray(crash_share(seconds - crash_at_s)[:, None] * falls)
 
 
 def draw_path(

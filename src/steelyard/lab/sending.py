@@ -25,6 +25,7 @@ CLOCK = "clock"
 QUOTE_ACTIVITY = 0.5
 BASIS_SD = 0.00034
 BASIS_MEMORY = 0.7
+BASIS_DRAWS = 6
 CRASH_BASIS = -0.018
 CRASH_BASIS_KNOTS_S = (110.0, 150.0, 180.0, 420.0)
 HALF_SPREAD = 0.00003
@@ -72,8 +73,9 @@ def minute_blocks(script: Script, minute: int, latest: dict[str, int]) -> list[B
         _venue_prices(script, minute, row, prices, latest) for row in range(len(script.venues))
     ]
     blocks.append(_quotes(script, minute, prices, latest))
-    for row in range(len(script.chains)):
-        blocks.append(_volatilities(script, minute, row, log_prices, latest))
+    blocks += [
+        _volatilities(script, minute, row, log_prices, latest) for row in range(len(script.chains))
+    ]
     blocks.append(_funding(script, minute))
     seconds = np.arange(1, MINUTE_S + 1, dtype=np.int64) + minute * MINUTE_S
     blocks.append(TimeBlock(script.clock, script.start_us + 1_000_000 * seconds))
@@ -151,13 +153,11 @@ def _basis_nodes(script: Script, minute: int) -> Floats:
     A moving average over six seeded draws, one a minute: any minute is known without the others.
     """
     draws = [
-        _stream(
-            script, 30, max(minute - back, 0) + 1_000_000 * (minute < back) * back
-        ).standard_normal(len(script.perpetuals))
+        _stream(script, 30, minute + BASIS_DRAWS - back).standard_normal(len(script.perpetuals))
         * BASIS_MEMORY**back
-        for back in range(6)
+        for back in range(BASIS_DRAWS)
     ]
-    unit = np.sqrt(sum(BASIS_MEMORY ** (2 * back) for back in range(6)))
+    unit = np.sqrt(sum(BASIS_MEMORY ** (2 * back) for back in range(BASIS_DRAWS)))
     return np.asarray(BASIS_SD * np.sum(draws, axis=0) / unit)
 
 
@@ -210,7 +210,7 @@ def _volatilities(
     moved = log_price - script.path.opens[minute, chain.coin]
     whole = script.path.opens[minute + 1, chain.coin] - script.path.opens[minute, chain.coin]
     # The noise of the minute is what its end level has beyond the rule; it enters evenly.
-    noise = end - level_after(begin, coin, np.float64(whole), 1.0)
+    noise = end - level_after(begin, coin, whole, 1.0)
     level = level_after(begin, coin, moved, share) + noise * share
     seconds = MINUTE_S * (minute + share)
     index = coin.first_price * np.exp(log_price)

@@ -65,11 +65,13 @@ def level_path(coin: Coin, minute_returns: Floats, seed: int) -> Floats:
     return path
 
 
-def level_after(level: Floats, coin: Coin, moved: Floats, share: Floats | float) -> Floats:
+def level_after(
+    level: Floats | float, coin: Coin, moved: Floats | float, share: Floats | float
+) -> Floats:
     """Return the level after `share` of a minute in which the log price moved by `moved`.
 
-    >>> round(float(level_after(np.float64(0.0), Coin("BTC", 1.0, 1.0, 1.0, 1.0, 0.0, 0.5, 3.0),
-    ...                         np.float64(-0.05), 1.0)), 4)
+    >>> round(float(level_after(0.0, Coin("BTC", 1.0, 1.0, 1.0, 1.0, 0.0, 0.5, 3.0),
+    ...                         -0.05, 1.0)), 4)
     0.15
     """
     push = -np.minimum(moved, 0.0) - RISE_SHARE * np.maximum(moved, 0.0)
@@ -97,10 +99,11 @@ def implied_volatilities(
     Columns of expired options hold numbers without meaning; the caller leaves them out.
     """
     term_s = np.maximum(chain.expiry_s - seconds[:, None], 1.0)
-    ratio = np.round(np.exp(CARRY * term_s / YEAR_S), 7)
+    ratio: Floats = np.asarray(np.round(np.exp(CARRY * term_s / YEAR_S), 7), dtype=np.float64)
     atm = at_the_money(coin, level[:, None], term_s)
     spread = atm * np.sqrt(np.maximum(term_s, TERM_LEAST_S) / YEAR_S)
     k = np.clip(np.log(chain.strikes / (index[:, None] * ratio)) / spread, -REACH, REACH)
     skew = SKEW * (1.0 + np.clip(level, 0.0, 1.0)[:, None])
     smile = atm * (1.0 + skew * k + CURVATURE * k * k)
-    return np.round(np.clip(smile, *VOLATILITY_BOUNDS), DECIMALS), ratio
+    bounded: Floats = np.asarray(np.clip(smile, *VOLATILITY_BOUNDS), dtype=np.float64)
+    return np.asarray(np.round(bounded, DECIMALS)), ratio
