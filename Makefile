@@ -2,7 +2,6 @@
 #   make PYTHON=/path/to/python3.12 test     another interpreter
 #   make demo ARGS="--accounts 2000"         arguments for the command
 #   make test ARGS="tests/book -k ledger"    arguments for pytest
-PYTHON ?= python3
 WORKERS ?= 2
 ARGS ?=
 BIN := .venv/bin

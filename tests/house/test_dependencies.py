@@ -222,7 +222,9 @@ def checkout(tmp_path: Path) -> Path:
 
 def set_up(checkout: Path, kind: str) -> int:
     """Run the set-up and return how many installs it made, this time included."""
-    subprocess.run([str(checkout / "tools" / "setup.sh"), kind], check=True, capture_output=True)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHON"}
+    command = [str(checkout / "tools" / "setup.sh"), kind]
+    subprocess.run(command, env=environment, check=True, capture_output=True)
     calls = checkout / "calls"
     return len(calls.read_text(encoding="utf-8").splitlines()) if calls.exists() else 0
 
@@ -239,8 +241,8 @@ def test_HOUS_015_set_up_runs_once_and_after_each_change(checkout: Path) -> None
         assert set_up(checkout, "dev") == 2 * count
 
 
-def test_HOUS_015_old_python_is_refused_with_a_cure(checkout: Path) -> None:
-    shutil.rmtree(checkout / ".venv")
+def test_HOUS_015_old_python_is_refused_with_a_cure_and_nothing_is_removed(checkout: Path) -> None:
+    set_up(checkout, "runtime")
     old = checkout / "python3.9"
     old.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
     old.chmod(0o755)
@@ -254,3 +256,4 @@ def test_HOUS_015_old_python_is_refused_with_a_cure(checkout: Path) -> None:
     assert result.returncode == 2
     assert "Python 3.11 or later" in result.stderr
     assert "make PYTHON=" in result.stderr
+    assert set_up(checkout, "runtime") == 2, "the set-up made before is still whole"
