@@ -1,0 +1,93 @@
+"""Outcomes: what happened, as data. The journal keeps them beside the event that caused them."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Outcome(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """What all outcomes share: the margin unit, asset or instrument they are about."""
+
+    subject: str
+
+
+class AccountLoaded(Outcome, frozen=True, array_like=True, tag=True):
+    """An account entered the book with this many positions."""
+
+    positions: int
+
+
+class StateChanged(Outcome, frozen=True, array_like=True, tag=True):
+    """A unit entered another state; micro-USDC amounts say why."""
+
+    previous: int
+    current: int
+    maintenance_balance: int
+    maintenance_requirement: int
+
+
+class OrdersCancelled(Outcome, frozen=True, array_like=True, tag=True):
+    """All resting orders of a unit left the book."""
+
+    orders: int
+
+
+class Closed(Outcome, frozen=True, array_like=True, tag=True):
+    """Lots of a position were closed at a price against the venue's depth.
+
+    lots: signed as held (positive: a long was sold). price_mark, mark: mark units. fee: ledger units
+    of the settlement asset. is_full: part of a full liquidation.
+    """
+
+    instrument: str
+    lots: int
+    price_mark: int
+    mark: int
+    fee: int
+    is_full: bool
+
+
+class FundDraw(Outcome, frozen=True, array_like=True, tag=True):
+    """The insurance fund paid a bankrupt unit's debt: micro-USDC at index."""
+
+    amount: int
+
+
+class BadDebt(Outcome, frozen=True, array_like=True, tag=True):
+    """A unit ended with a debt it could not pay: the whole of it, and what the fund did not cover."""
+
+    amount: int
+    uncovered: int
+
+
+class Settled(Outcome, frozen=True, array_like=True, tag=True):
+    """An option expired (subject: instrument) and paid this mark to its holders."""
+
+    payoff_mark: int
+    units: int
+
+
+class FundingPaid(Outcome, frozen=True, array_like=True, tag=True):
+    """Funding of a perpetual (subject: instrument) was exchanged between this many units."""
+
+    rate_ppb: int
+    units: int
+
+
+class ProtectionChanged(Outcome, frozen=True, array_like=True, tag=True):
+    """An asset became protected (no liquidation, no new risk) or has its quorum back."""
+
+    is_protected: bool
+
+
+AnyOutcome = (
+    AccountLoaded
+    | StateChanged
+    | OrdersCancelled
+    | Closed
+    | FundDraw
+    | BadDebt
+    | Settled
+    | FundingPaid
+    | ProtectionChanged
+)

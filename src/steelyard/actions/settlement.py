@@ -1,0 +1,61 @@
+"""Expiry: an option pays its intrinsic value at the index and leaves the book."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+
+from steelyard.actions.outcomes import Outcome, Settled
+from steelyard.actions.venue import Venue
+from steelyard.book import Book
+from steelyard.terms import Instrument
+
+
+def payoff_mark(terms: Instrument, index_price: Fraction) -> int:
+    """Return the payoff of one whole unit in mark units, rounded down.
+
+    linear: max(0, ±(S − K)) in USD; inverse: the same divided by S, in coins.
+
+    >>> call = Instrument("X", "option", "BTC", "BTC", True, 2, 8, 1000, strike="50000",
+    ...                   expiry_us=1, is_call=True)
+    >>> payoff_mark(call, Fraction(100_000))
+    50000000
+    """
+    strike = Fraction(terms.strike)
+    intrinsic = index_price - strike if terms.is_call else strike - index_price
+    value = max(Fraction(0), intrinsic)
+    if terms.is_inverse:
+        value /= index_price
+    scaled = value * 10**terms.mark_exponent
+    return scaled.numerator // scaled.denominator
+
+
+def settle_expired(venue: Venue, books: Iterable[Book], due: list[int]) -> list[Outcome]:
+    """Settle the instruments of the given slots at the index; each unit trades out at the payoff.
+
+    The caller leaves out those whose underlying is protected: they wait for a quorum.
+    """
+    outcomes: list[Outcome] = []
+    shards = list(books)
+    for slot in due:
+        terms = venue.market.instruments[slot]
+        asset = int(venue.market.underlying_of[slot])
+        exponent = venue.market.assets[asset].price_exponent
+        price = Fraction(int(venue.market.index_units[asset]), 10**exponent)
+        payoff = payoff_mark(terms, price)
+        holders = 0
+        for book in shards:
+            if not (book.instrument[: book.pool_used] == slot).any():
+                continue
+            for row in range(book.units):
+                lots = book.position(row, slot)[0]
+                if lots:
+                    venue.trade(book.names[row], slot, -lots, payoff)
+                    holders += 1
+                for order in book.orders_of(row):
+                    if order.instrument == slot:
+                        book.drop_order(row, order.order)
+        venue.market.is_settled[slot] = True
+        venue.market.mark_units[slot] = payoff
+        outcomes.append(Settled(terms.name, payoff, holders))
+    return outcomes

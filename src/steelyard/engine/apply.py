@@ -1,0 +1,213 @@
+"""What each event does before the pass: the hand-over to marks, book and actions."""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from steelyard.actions import (
+    Outcome,
+    ProtectionChanged,
+    apply_fill,
+    apply_funding,
+    apply_transfer,
+    load_account,
+    settle_expired,
+)
+from steelyard.actions.load import units_of
+from steelyard.book import EXTERNAL, RestingOrder
+from steelyard.engine.prices import price_to_mark
+from steelyard.marks import apply_price, apply_quote, apply_volatilities, pass_time
+from steelyard.marks.update import remark_perpetuals, reread_index
+from steelyard.terms.account import UNIT_SEPARATOR
+from steelyard.ticks import (
+    AccountsLoaded,
+    AssetListed,
+    Event,
+    Fill,
+    Funding,
+    InstrumentsListed,
+    OrderCancelled,
+    OrderPlaced,
+    ParameterChange,
+    PriceTick,
+    QuoteTick,
+    SourceListed,
+    TimeTick,
+    Transfer,
+    VolatilityUpdate,
+)
+
+if TYPE_CHECKING:
+    from steelyard.engine.engine import Engine
+
+
+def apply_event(engine: Engine, event: Event) -> list[Outcome]:
+    """Move the clock, apply the event, revalue what moved; return outcomes so far."""
+    market = engine.market
+    before = market.is_protected[: len(market.assets)].copy()
+    moved = pass_time(market, event.time_us, engine.method)
+    outcomes, also = _VERBS[type(event)](engine, event)
+    engine.stopwatch.lap("marks")
+    moved = sorted({*moved, *also})  # tidy-ok: sorted
+    if moved:
+        engine.revalue(moved)
+        engine.needs_pass = True
+    for asset, was in enumerate(before.tolist()):
+        if bool(market.is_protected[asset]) != was:
+            engine.needs_pass = True
+            name = market.assets[asset].name
+            outcomes.append(ProtectionChanged(name, bool(market.is_protected[asset])))
+    outcomes += _settle_due(engine)
+    engine.stopwatch.lap("valuation")
+    return outcomes
+
+
+Applied = tuple[list[Outcome], list[int]]
+"""Outcomes, and the assets whose marks may have moved."""
+
+
+def _asset_listed(engine: Engine, event: AssetListed) -> Applied:
+    engine.market.list_asset(event.asset)
+    engine.widen()
+    return [], []
+
+
+def _source_listed(engine: Engine, event: SourceListed) -> Applied:
+    market = engine.market
+    asset = market.asset_slots[event.asset]
+    market.list_source(event.source, asset, event.operator, event.weight, event.stale_after_us)
+    return [], [asset] if reread_index(market, asset, engine.method) else []
+
+
+def _instruments_listed(engine: Engine, event: InstrumentsListed) -> Applied:
+    market = engine.market
+    touched: dict[int, None] = {}
+    for instrument in event.instruments:
+        slot = market.list_instrument(instrument)
+        touched[int(market.underlying_of[slot])] = None
+        if instrument.expiry_us:
+            insort(engine.expiries, (instrument.expiry_us, slot))
+    engine.widen()
+    for asset in touched:
+        remark_perpetuals(market, asset)
+    return [], list(touched)
+
+
+def _accounts_loaded(engine: Engine, event: AccountsLoaded) -> Applied:
+    outcomes: list[Outcome] = []
+    for record in event.accounts:
+        for unit in units_of(record):
+            engine.add_unit(unit, record.mode)
+        outcomes.append(load_account(engine.venue, record))
+    engine.needs_pass = True
+    return outcomes, []
+
+
+def _price_tick(engine: Engine, event: PriceTick) -> Applied:
+    return [], apply_price(engine.market, event, engine.method)
+
+
+def _quote_tick(engine: Engine, event: QuoteTick) -> Applied:
+    return [], apply_quote(engine.market, event, engine.method)
+
+
+def _volatility_update(engine: Engine, event: VolatilityUpdate) -> Applied:
+    return [], apply_volatilities(engine.market, event)
+
+
+def _order_placed(engine: Engine, event: OrderPlaced) -> Applied:
+    slot = engine.market.instrument_slots[event.instrument]
+    unit = engine.trading_unit(event.account, event.instrument)
+    assert unit is not None
+    book, row = engine.venue.find(unit)
+    mark = price_to_mark(engine.market.instruments[slot], event.price)
+    book.put_order(row, RestingOrder(event.order, slot, event.quantity, mark))
+    engine.touch(unit)
+    return [], []
+
+
+def _order_cancelled(engine: Engine, event: OrderCancelled) -> Applied:
+    unit = engine.locate_order(event.account, event.order)
+    assert unit is not None
+    book, row = engine.venue.find(unit)
+    book.drop_order(row, event.order)
+    engine.touch(unit)
+    return [], []
+
+
+def _fill(engine: Engine, event: Fill) -> Applied:
+    slot = engine.market.instrument_slots[event.instrument]
+    mark = price_to_mark(engine.market.instruments[slot], event.price)
+    buyer = engine.trading_unit(event.buyer, event.instrument) or event.buyer
+    seller = engine.trading_unit(event.seller, event.instrument) or event.seller
+    outcomes = apply_fill(engine.venue, event, slot, mark, buyer, seller)
+    for unit in (buyer, seller):
+        engine.touch(unit)
+    return outcomes, []
+
+
+def _transfer(engine: Engine, event: Transfer) -> Applied:
+    target = event.target_account
+    if UNIT_SEPARATOR in target and engine.locate(target) is None:
+        engine.add_unit(target, "isolated")
+    outcomes = apply_transfer(engine.venue, event)
+    for unit in (event.source_account, target):
+        if unit != EXTERNAL:
+            engine.touch(unit)
+    return outcomes, []
+
+
+def _funding(engine: Engine, event: Funding) -> Applied:
+    engine.needs_pass = True
+    return apply_funding(engine.venue, event, [s.book for s in engine.shards]), []
+
+
+def _parameter_change(engine: Engine, event: ParameterChange) -> Applied:
+    engine.set_method(engine.method.with_parameter(event.path, event.value_json))
+    market = engine.market
+    for asset in range(1, len(market.assets)):
+        reread_index(market, asset, engine.method)
+    return [], list(range(len(market.assets)))
+
+
+def _time_tick(engine: Engine, event: TimeTick) -> Applied:  # noqa: ARG001
+    """Options decay with time: every asset that has some is valued afresh."""
+    return [], [a for a, options in enumerate(engine.market.options_of) if options]
+
+
+_VERBS: dict[type[Event], Callable[[Engine, Any], Applied]] = {
+    AssetListed: _asset_listed,
+    SourceListed: _source_listed,
+    InstrumentsListed: _instruments_listed,
+    AccountsLoaded: _accounts_loaded,
+    PriceTick: _price_tick,
+    QuoteTick: _quote_tick,
+    VolatilityUpdate: _volatility_update,
+    OrderPlaced: _order_placed,
+    OrderCancelled: _order_cancelled,
+    Fill: _fill,
+    Transfer: _transfer,
+    Funding: _funding,
+    ParameterChange: _parameter_change,
+    TimeTick: _time_tick,
+}
+
+
+def _settle_due(engine: Engine) -> list[Outcome]:
+    """Settle what has expired, unless its underlying is protected: that waits for a quorum."""
+    market = engine.market
+    if not engine.expiries or engine.expiries[0][0] > market.time_us:
+        return []
+    due, waiting = [], []
+    for expiry_us, slot in engine.expiries:
+        if expiry_us > market.time_us:
+            break
+        blocked = market.is_protected[market.underlying_of[slot]]
+        (waiting if blocked else due).append((expiry_us, slot))
+    if not due:
+        return []
+    engine.expiries = waiting + engine.expiries[len(due) + len(waiting) :]
+    engine.needs_pass = True
+    return settle_expired(engine.venue, [s.book for s in engine.shards], [slot for _, slot in due])

@@ -1,0 +1,107 @@
+"""The pass: shards compute verdicts, the sequencer turns them into actions in order of unit name.
+
+A pass runs over all units when a mark, the method or the clock changed something for everyone, and
+over the touched ones when an event was about them alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from steelyard.actions import Outcome, execute
+from steelyard.decisions import StateChange, plan_unit
+from steelyard.decisions.machine import level_columns
+from steelyard.decisions.states import State
+from steelyard.engine.shard import Shard
+from steelyard.margin import AccountRisk, explain_unit
+from steelyard.quantities import PPM, ceil_div
+
+if TYPE_CHECKING:
+    from steelyard.engine.engine import Engine
+
+BALANCE, REQUIREMENT = 2, 4
+
+
+def run_pass(engine: Engine) -> list[Outcome]:
+    """Require, decide and act; return what happened."""
+    watch = engine.stopwatch
+    acting = any(shard.acting for shard in engine.shards)
+    touched, engine.touched = engine.touched, {}
+    if engine.needs_pass or acting:
+        engine.needs_pass = False
+        for shard in engine.shards:
+            shard.require(engine.market, engine.columns, engine.method)
+    elif touched:
+        for shard in engine.shards:
+            rows = [row for owner, row in touched.values() if owner is shard]
+            if rows:
+                shard.require(
+                    engine.market, engine.columns, engine.method, np.array(rows, np.int64)
+                )
+    else:
+        return []
+    watch.lap("margin")
+    levels = level_columns(engine.method.levels)
+    verdicts = []
+    for shard in engine.shards:
+        for row in shard.decide(levels, engine.market.time_us):
+            verdicts.append((shard.book.names[row], shard, row))
+    verdicts.sort(key=lambda verdict: verdict[0])
+    watch.lap("decisions")
+    outcomes: list[Outcome] = []
+    for unit, shard, row in verdicts:
+        outcomes += _act(engine, unit, shard, row)
+    watch.lap("actions")
+    return outcomes
+
+
+def _act(engine: Engine, unit: str, shard: Shard, row: int) -> list[Outcome]:
+    """Carry a unit into its next state and do what that state asks for."""
+    book = shard.book
+    state, previous = State(int(shard.next_state[row])), int(book.state[row])
+    outcomes: list[Outcome] = []
+    if state != previous:
+        change = StateChange(
+            unit, previous, int(state), int(shard.results[BALANCE, row]),
+            int(shard.results[REQUIREMENT, row]),
+        )  # fmt: skip
+        outcomes += execute(engine.venue, change)
+    if state < State.ORDERS_CANCELLED or state is State.BANKRUPT:
+        return outcomes
+    market = engine.market
+    risk = explain_unit(book, row, market, engine.columns, engine.method)
+    requires, costs = _by_underlying(risk, market.asset_slots)
+    target = engine.method.liquidation.target_ratio_ppm
+    plan = plan_unit(
+        unit,
+        state,
+        row in book.orders,
+        int(book.next_action_us[row]) <= market.time_us,
+        ceil_div(risk.maintenance_requirement * target, PPM) - risk.maintenance_balance,
+        [(i, lots, int(market.underlying_of[i])) for i, lots, _ in book.positions(row)],
+        requires,
+        costs,
+        engine.closable(),
+        engine.method.liquidation,
+    )
+    for instruction in plan:
+        outcomes += execute(engine.venue, instruction)
+    if plan:
+        engine.needs_pass = True
+    return outcomes
+
+
+def _by_underlying(
+    risk: AccountRisk, asset_slots: dict[str, int]
+) -> tuple[dict[int, int], dict[int, int]]:
+    """Return what each underlying requires to keep, and what closing it would cost."""
+    requires: dict[int, int] = {}
+    costs: dict[int, int] = {}
+    for part in risk.maintenance_parts:
+        slot = asset_slots[part.scope]
+        requires[slot] = requires.get(slot, 0) + part.amount
+        if part.name == "liquidation_cost":
+            costs[slot] = costs.get(slot, 0) + part.amount
+    return requires, costs

@@ -1,0 +1,109 @@
+"""The state of the market in columns. The engine owns one; this room's verbs write into it.
+
+Assets, instruments and sources have stable slots in order of listing. Asset slot 0 is the
+accounting asset, whose price in itself is one and never protected.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.marks.index import NEVER_US, SourceReading
+from steelyard.terms import Asset, Instrument
+from steelyard.terms.asset import USDC
+
+INITIAL_CAPACITY = 64
+
+
+class MarketState:
+    """Columns of the market.
+
+    Assets: index_units (int64, 10^-price_exponent USD, 0 = no price yet), is_protected (bool),
+    had_quorum (bool). Instruments: mark_units (int64), has_mark (bool), basis_ppb, volatility (float64,
+    decimal, 0 = none), forward_ratio (float64). Sources: `readings[asset]` maps a name to its row.
+    """
+
+    def __init__(self) -> None:
+        self.time_us = 0
+        self.assets: list[Asset] = []
+        self.asset_slots: dict[str, int] = {}
+        self.instruments: list[Instrument] = []
+        self.instrument_slots: dict[str, int] = {}
+        self.perpetuals_of: list[list[int]] = []
+        self.options_of: list[list[int]] = []
+        self.readings: list[dict[str, SourceReading]] = []
+        self.operators: dict[str, int] = {}
+        self.changes_at_us: list[int] = []
+        self.quote_time_us: dict[int, int] = {}
+        self.index_units = np.zeros(INITIAL_CAPACITY, np.int64)
+        self.is_protected = np.zeros(INITIAL_CAPACITY, np.bool_)
+        self.had_quorum = np.zeros(INITIAL_CAPACITY, np.bool_)
+        self.underlying_of = np.zeros(INITIAL_CAPACITY, np.int32)
+        self.settlement_of = np.zeros(INITIAL_CAPACITY, np.int32)
+        self.mark_units = np.zeros(INITIAL_CAPACITY, np.int64)
+        self.has_mark = np.zeros(INITIAL_CAPACITY, np.bool_)
+        self.is_settled = np.zeros(INITIAL_CAPACITY, np.bool_)
+        self.basis_ppb = np.zeros(INITIAL_CAPACITY, np.int64)
+        self.volatility = np.zeros(INITIAL_CAPACITY, np.float64)
+        self.forward_ratio = np.ones(INITIAL_CAPACITY, np.float64)
+        self.list_asset(USDC)
+        self.index_units[0] = 10**USDC.price_exponent
+        self.is_protected[0] = False
+
+    def list_asset(self, asset: Asset) -> int:
+        """Give an asset its slot and return it; it is protected until its index has a quorum."""
+        assert asset.name not in self.asset_slots
+        slot = len(self.assets)
+        self.assets.append(asset)
+        self.asset_slots[asset.name] = slot
+        self.perpetuals_of.append([])
+        self.options_of.append([])
+        self.readings.append({})
+        self.changes_at_us.append(NEVER_US)
+        if slot >= len(self.index_units):
+            self.index_units = _grown(self.index_units)
+            self.is_protected = _grown(self.is_protected)
+            self.had_quorum = _grown(self.had_quorum)
+        self.is_protected[slot] = True
+        return slot
+
+    def list_instrument(self, instrument: Instrument) -> int:
+        """Give an instrument its slot and return it; it has no mark yet."""
+        assert instrument.name not in self.instrument_slots
+        slot = len(self.instruments)
+        if slot >= len(self.mark_units):
+            for name in (
+                "underlying_of", "settlement_of", "mark_units", "has_mark", "is_settled",
+                "basis_ppb", "volatility", "forward_ratio",
+            ):  # fmt: skip
+                setattr(self, name, _grown(getattr(self, name)))
+        self.instruments.append(instrument)
+        self.instrument_slots[instrument.name] = slot
+        underlying = self.asset_slots[instrument.underlying]
+        self.underlying_of[slot] = underlying
+        self.settlement_of[slot] = self.asset_slots[instrument.settlement]
+        self.forward_ratio[slot] = 1.0
+        of = self.options_of if instrument.is_option else self.perpetuals_of
+        of[underlying].append(slot)
+        return slot
+
+    def list_source(
+        self, source: str, asset: int, operator: str, weight: int, stale_after_us: int
+    ) -> None:
+        """Add a source of an asset, or change the terms of one; its last price is kept."""
+        number = self.operators.setdefault(operator, len(self.operators))
+        known = self.readings[asset].get(source)
+        price, at = (known.price, known.exchange_time_us) if known else (0.0, 0)
+        self.readings[asset][source] = SourceReading(price, at, weight, number, stale_after_us)
+
+    def index_price(self, asset: int) -> float:
+        """Return the quantised index of an asset in USD (0.0 when there was never a price)."""
+        scale = 10 ** self.assets[asset].price_exponent
+        return int(self.index_units[asset]) / scale
+
+
+def _grown(column: NDArray[np.generic]) -> NDArray[np.generic]:
+    wider = np.zeros(2 * len(column), column.dtype)
+    wider[: len(column)] = column
+    return wider
