@@ -174,9 +174,7 @@ def _exchange(venue: Venue, unit: str, own: int, debt: int) -> None:
     if cost > have:
         owed = min(owed, owed * have // cost)
         cost = have
-    venue.post(
-        [(unit, own, -cost), (MARKET, own, cost), (unit, debt, owed), (MARKET, debt, -owed)]
-    )
+    venue.post([(unit, own, -cost), (MARKET, own, cost), (unit, debt, owed), (MARKET, debt, -owed)])
 
 
 def _draw(venue: Venue, unit: str, asset: int, units: int) -> int:

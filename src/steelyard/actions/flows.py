@@ -59,8 +59,11 @@ def apply_funding(venue: Venue, event: Funding, books: Iterable[Book]) -> list[O
     terms = market.instruments[slot]
     settlement = int(market.settlement_of[slot])
     # Ledger units of one lot's notional, as a fraction: keep numerator and denominator apart.
-    lot_micro, scale = venue.notional_micro(slot, 10**terms.lot_exponent), 10**terms.lot_exponent
-    per_coin = 10 ** market.assets[settlement].exponent
+    lot_micro, scale = (
+        venue.notional_micro(slot, int(10**terms.lot_exponent)),
+        int(10**terms.lot_exponent),
+    )
+    per_coin = int(10 ** market.assets[settlement].exponent)
     denominator = scale * venue.price_micro(settlement) * PPB
 
     def received(lots: int) -> int:

@@ -45,5 +45,3 @@ def _take_over(venue: Venue, unit: str, slot: int, lots: int, entry_mark: int) -
     book.set_position(row, slot, lots, cost, venue.market.underlying_of)
     venue.ledger.market_quantity[slot] -= lots
     venue.ledger.market_cost[slot] -= cost
-
-

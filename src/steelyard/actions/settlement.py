@@ -26,7 +26,7 @@ def payoff_mark(terms: Instrument, index_price: Fraction) -> int:
     value = max(Fraction(0), intrinsic)
     if terms.is_inverse:
         value /= index_price
-    scaled = value * 10**terms.mark_exponent
+    scaled = value * int(10**terms.mark_exponent)
     return scaled.numerator // scaled.denominator
 
 

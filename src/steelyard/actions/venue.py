@@ -65,7 +65,7 @@ class Venue:
     def notional_micro(self, instrument: int, lots: int) -> int:
         """Return the index notional of a number of lots in micro-USDC, rounded up."""
         terms = self.market.instruments[instrument]
-        scale = 10**terms.lot_exponent
+        scale = int(10**terms.lot_exponent)
         if terms.contract_usd:
             return ceil_div(abs(lots) * terms.contract_usd * 10**ACCOUNTING_EXPONENT, scale)
         price = self.price_micro(int(self.market.underlying_of[instrument]))
@@ -73,16 +73,17 @@ class Venue:
 
     def price_micro(self, asset: int) -> int:
         """Return the index price of one whole coin in micro-USDC."""
-        step = 10 ** (ACCOUNTING_EXPONENT - self.market.assets[asset].price_exponent)
+        step = int(10 ** (ACCOUNTING_EXPONENT - self.market.assets[asset].price_exponent))
         return int(self.market.index_units[asset]) * step
 
     def to_units_up(self, micro: int, asset: int) -> int:
         """Return ledger units of an asset that are worth `micro` USDC, rounded up."""
-        return ceil_div(micro * 10 ** self.market.assets[asset].exponent, self.price_micro(asset))
+        units = int(10 ** self.market.assets[asset].exponent)
+        return ceil_div(micro * units, self.price_micro(asset))
 
     def to_micro_down(self, units: int, asset: int) -> int:
         """Return micro-USDC that `units` of an asset are worth, rounded down."""
-        return units * self.price_micro(asset) // 10 ** self.market.assets[asset].exponent
+        return units * self.price_micro(asset) // int(10 ** self.market.assets[asset].exponent)
 
     def to_micro_up(self, units: int, asset: int) -> int:
         """Return micro-USDC that `units` of an asset are worth, rounded up."""

@@ -6,7 +6,15 @@ by underlying, so that a pass over all accounts is one pass over flat arrays.
 """
 
 from steelyard.book.columns import Book
-from steelyard.book.ledger import EXTERNAL, FEES, INSURANCE_FUND, MARKET, DUST, BAD_DEBT, SystemLedger
+from steelyard.book.ledger import (
+    BAD_DEBT,
+    DUST,
+    EXTERNAL,
+    FEES,
+    INSURANCE_FUND,
+    MARKET,
+    SystemLedger,
+)
 from steelyard.book.orders import RestingOrder
 from steelyard.book.slots import SLOT_COUNT, slot_of
 from steelyard.book.state_hash import slot_hash

@@ -8,12 +8,16 @@ whose premium has already moved in cash). Rows of a unit ascend by (underlying, 
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.book.orders import RestingOrder
 from steelyard.book.slots import slot_of
 from steelyard.terms import FULL_MODES, MarginMode
+
+Cell = TypeVar("Cell", bound=np.generic)
 
 BLOCK_MIN = 4
 
@@ -118,7 +122,9 @@ class Book:
         first, last = int(self.start[row]), int(self.start[row] + self.count[row])
         key = (int(underlying_of[instrument]), instrument)
         at = first
-        while at < last and (int(underlying_of[self.instrument[at]]), int(self.instrument[at])) < key:
+        while (
+            at < last and (int(underlying_of[self.instrument[at]]), int(self.instrument[at])) < key
+        ):
             at += 1
         for column, value in (
             (self.instrument, instrument),
@@ -172,7 +178,7 @@ class Book:
             setattr(self, name, _doubled(getattr(self, name)))
 
 
-def _doubled(column: NDArray[np.generic]) -> NDArray[np.generic]:
+def _doubled(column: NDArray[Cell]) -> NDArray[Cell]:
     wider = np.zeros((2 * len(column), *column.shape[1:]), column.dtype)
     wider[: len(column)] = column
     return wider

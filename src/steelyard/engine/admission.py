@@ -69,7 +69,9 @@ def _asset_listed(engine: Engine, event: AssetListed) -> None:
 def _source_listed(engine: Engine, event: SourceListed) -> None:
     _asset(engine, event, "asset", event.asset)
     if event.asset == "USDC":
-        _refuse("ADMT-E03", event, "asset", "the accounting asset needs no source", "drop the event")
+        _refuse(
+            "ADMT-E03", event, "asset", "the accounting asset needs no source", "drop the event"
+        )
 
 
 def _instruments_listed(engine: Engine, event: InstrumentsListed) -> None:
@@ -204,7 +206,9 @@ def _order_placed(engine: Engine, event: OrderPlaced) -> None:
     held = book.position(row, slot)[0]
     reduces = held != 0 and (held > 0) != (event.quantity > 0) and abs(event.quantity) <= abs(held)
     if abs(held + event.quantity) > engine.market.instruments[slot].position_limit:
-        _refuse("ADMT-E08", event, "quantity", "a position stays in its limit", "place a smaller one")
+        _refuse(
+            "ADMT-E08", event, "quantity", "a position stays in its limit", "place a smaller one"
+        )
     if len(book.orders.get(row, {})) >= ORDERS_PER_UNIT_MAX:
         _refuse("ADMT-E08", event, "order", f"at most {ORDERS_PER_UNIT_MAX} orders", "cancel some")
     if reduces and not book.orders.get(row):
@@ -244,7 +248,9 @@ def _fill(engine: Engine, event: Fill) -> None:
         place = engine.locate(unit)
         assert place is not None
         if abs(place[0].position(place[1], slot)[0] + lots) > terms.position_limit:
-            _refuse("ADMT-E08", event, "quantity", "a position stays in its limit", "bust the trade")
+            _refuse(
+                "ADMT-E08", event, "quantity", "a position stays in its limit", "bust the trade"
+            )
     if not 0 < abs(price_to_mark(terms, event.price)) <= terms.mark_max:
         _refuse("ADMT-E05", event, "price", "a price fits the instrument's scale", "bust the trade")
 

@@ -200,7 +200,8 @@ def _settle_due(engine: Engine) -> list[Outcome]:
     market = engine.market
     if not engine.expiries or engine.expiries[0][0] > market.time_us:
         return []
-    due, waiting = [], []
+    due: list[tuple[int, int]] = []
+    waiting: list[tuple[int, int]] = []
     for expiry_us, slot in engine.expiries:
         if expiry_us > market.time_us:
             break

@@ -50,9 +50,7 @@ class Receipt(NamedTuple):
 class Engine(EngineQueries):
     """The deterministic core. Use `create_engine` or `open_engine` to get one with a journal."""
 
-    def __init__(
-        self, method: Method, shards: int = 1, append: AppendRecord | None = None
-    ) -> None:
+    def __init__(self, method: Method, shards: int = 1, append: AppendRecord | None = None) -> None:
         super().__init__()
         assert 1 <= shards <= 256
         self.method = method

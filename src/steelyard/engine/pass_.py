@@ -44,10 +44,10 @@ def run_pass(engine: Engine) -> list[Outcome]:
         return []
     watch.lap("margin")
     levels = level_columns(engine.method.levels)
-    verdicts = []
+    verdicts: list[tuple[str, Shard, int]] = []
     for shard in engine.shards:
-        for row in shard.decide(levels, engine.market.time_us):
-            verdicts.append((shard.book.names[row], shard, row))
+        rows = shard.decide(levels, engine.market.time_us)
+        verdicts += [(shard.book.names[row], shard, row) for row in rows]
     verdicts.sort(key=lambda verdict: verdict[0])
     watch.lap("decisions")
     outcomes: list[Outcome] = []

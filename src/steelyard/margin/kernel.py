@@ -84,8 +84,9 @@ def _coin_totals(
 def _close_cost(lots: float, i: int, val: Any) -> float:
     """Return USD that closing `lots` of an instrument costs: fee, half spread and impact."""
     notional = lots * val.notional[i]
-    slip = min(val.half_spread[i] + val.impact[i] * notional, val.slip_max[i])
-    return lots * val.close_fee[i] + notional * slip
+    slip: float = min(val.half_spread[i] + val.impact[i] * notional, val.slip_max[i])
+    cost: float = lots * val.close_fee[i] + notional * slip
+    return cost
 
 
 @jit
@@ -94,7 +95,8 @@ def _tier(notional: float, u: int, bounds: Any, rates: Any, deductions: Any) -> 
     k = 0
     while bounds[u, k] > 0.0 and notional > bounds[u, k]:
         k += 1
-    return notional * rates[u, k] - deductions[u, k]
+    required: float = notional * rates[u, k] - deductions[u, k]
+    return required
 
 
 @jit
@@ -173,9 +175,7 @@ def require_unit(
         row, assets, book, val, mark_units, settlement, coin_units, coin_exposure, mark_value
     )
     _position_parts(row, mode, book, val, underlying, parts, rates)
-    _scenario_parts(
-        row, mode, assets, book, val, underlying, protected, coin_exposure, sums, parts
-    )
+    _scenario_parts(row, mode, assets, book, val, underlying, protected, coin_exposure, sums, parts)
     equity = 0
     haircut_initial = 0
     haircut_maintenance = 0

@@ -9,7 +9,10 @@ the tiered or option initial rate, plus what the fills lose against the mark, pl
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from steelyard.book import Book, RestingOrder
@@ -21,9 +24,6 @@ from steelyard.quantities import PPM
 from steelyard.terms import Method
 from steelyard.valuation.columns import COLUMNS, INVERSE_PERPETUAL, ValuationColumns
 
-from numba import njit
-from typing import Any
-
 
 def order_requirements(
     book: Book,
@@ -31,9 +31,11 @@ def order_requirements(
     columns: ValuationColumns,
     method: Method,
     results: NDArray[np.int64],
+    rows: NDArray[np.int64] | None = None,
 ) -> None:
-    """Add order margin to the initial requirement of every unit with resting orders, in place."""
-    for row in sorted(book.orders):
+    """Add order margin to the initial requirement of the given rows (all: None), in place."""
+    wanted = sorted(book.orders) if rows is None else rows.tolist()
+    for row in wanted:
         results[3, row] += order_margin(book, row, market, columns, method)
 
 
@@ -76,7 +78,8 @@ def _scenario_row(
         row = columns.spot_table[int(market.underlying_of[slot])] * -mark
     else:
         row = columns.table[slot]
-    return row * float(order.quantity)
+    scaled: NDArray[np.float64] = row * float(order.quantity)
+    return scaled
 
 
 def _portfolio_extra(
@@ -127,7 +130,15 @@ def _position_sums(
         last += 1
     sums = np.zeros(COLUMNS)
     _accumulate(
-        columns.table, book.instrument, book.quantity, first, last, columns.spot_table, u, coins, sums
+        columns.table,
+        book.instrument,
+        book.quantity,
+        first,
+        last,
+        columns.spot_table,
+        u,
+        coins,
+        sums,
     )
     return sums
 
@@ -158,16 +169,16 @@ def _rate_extra(
         sides = []
         for sign in (1, -1):
             side = [o for o in group if o.quantity * sign > 0]
-            filled = held + sum(o.quantity for o in side)
-            loss = sum((max(0.0, _order_loss(o, market, columns, method)) for o in side), 0.0)
-            sides.append(_initial_rate(filled, slot, market, columns) + loss)
+            filled = held + sum(o.quantity for o in side)  # tidy-ok: integers
+            needed = _initial_rate(filled, slot, market, columns)
+            for order in side:
+                needed += max(0.0, _order_loss(order, market, columns, method))
+            sides.append(needed)
         extra += max(0.0, max(sides) - _initial_rate(held, slot, market, columns))
     return extra
 
 
-def _initial_rate(
-    lots: int, slot: int, market: MarketState, columns: ValuationColumns
-) -> float:
+def _initial_rate(lots: int, slot: int, market: MarketState, columns: ValuationColumns) -> float:
     """Return USD initial requirement of a position outside portfolio margin."""
     size = abs(float(lots))
     if market.instruments[slot].is_option:
@@ -175,6 +186,6 @@ def _initial_rate(
         return size * float(per_lot)
     u = int(market.underlying_of[slot])
     notional = size * float(columns.notional[slot])
-    return float(_tier(notional, u, columns.tier_bound, columns.tier_initial, columns.deduct_initial))
-
-
+    return float(
+        _tier(notional, u, columns.tier_bound, columns.tier_initial, columns.deduct_initial)
+    )

@@ -42,17 +42,16 @@ def _row_groups(builder: Any, data: Any, row: Any) -> list[Any]:
     return loads
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def accumulate(  # tidy: long because it spells out one machine loop
-    typingctx: Any,  # noqa: ARG001
+def _accumulate(  # tidy: long because it spells out one machine loop
+    _context: Any,
     table: Any,
     instrument: Any,
     quantity: Any,
-    first: Any,
-    last: Any,
+    _first: Any,
+    _last: Any,
     spot: Any,
-    spot_row: Any,
-    coins: Any,
+    _spot_row: Any,
+    _coins: Any,
     out: Any,
 ) -> Any:
     """Write out[s] = coins·spot[spot_row, s] + Σ quantity[p]·table[instrument[p], s].
@@ -70,7 +69,7 @@ def accumulate(  # tidy: long because it spells out one machine loop
 
         table_data, instrument_data, quantity_data = pointer(0), pointer(1), pointer(2)
         first_at, last_at, spot_at, coin = args[3], args[4], args[6], args[7]
-        fma = cgutils.get_or_insert_function(
+        fma = cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
             builder.module, ir.FunctionType(_VECTOR, [_VECTOR] * 3), f"llvm.fma.v{LANES}f64"
         )
         zero = ir.Constant(_VECTOR, [0.0] * LANES)
@@ -114,6 +113,9 @@ def accumulate(  # tidy: long because it spells out one machine loop
         return context.get_dummy_value()
 
     return signature, codegen
+
+
+accumulate: Any = intrinsic(_accumulate)
 
 
 def accumulate_twin(

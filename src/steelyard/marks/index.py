@@ -51,9 +51,10 @@ def weighted_median(prices: Sequence[float], weights: Sequence[int]) -> float:
     >>> weighted_median([100.0, 102.0], [1, 1])
     101.0
     """
-    assert prices and len(prices) == len(weights)
+    assert prices
+    assert len(prices) == len(weights)
     ordered = sorted(zip(prices, weights, strict=True))
-    total = sum(weights)
+    total = sum(weights)  # tidy-ok: integers
     reached = 0
     for position, (price, weight) in enumerate(ordered):
         reached += weight
@@ -70,7 +71,9 @@ def read_index(sources: Sequence[SourceReading], now_us: int, rules: IndexRules)
     A source is fresh while now − exchange time ≤ its own stale_after_us; age is counted in exchange
     time because a feed can be late by minutes and still arrive.
     """
-    fresh = [s for s in sources if s.price > 0.0 and now_us - s.exchange_time_us <= s.stale_after_us]
+    fresh = [
+        s for s in sources if s.price > 0.0 and now_us - s.exchange_time_us <= s.stale_after_us
+    ]
     if not fresh:
         return IndexReading(0.0, False, 0, NEVER_US)
     price = weighted_median([s.price for s in fresh], [s.weight for s in fresh])

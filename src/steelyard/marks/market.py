@@ -6,12 +6,16 @@ accounting asset, whose price in itself is one and never protected.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.marks.index import NEVER_US, SourceReading
 from steelyard.terms import Asset, Instrument
 from steelyard.terms.asset import USDC
+
+Cell = TypeVar("Cell", bound=np.generic)
 
 INITIAL_CAPACITY = 64
 
@@ -99,11 +103,11 @@ class MarketState:
 
     def index_price(self, asset: int) -> float:
         """Return the quantised index of an asset in USD (0.0 when there was never a price)."""
-        scale = 10 ** self.assets[asset].price_exponent
+        scale = int(10 ** self.assets[asset].price_exponent)
         return int(self.index_units[asset]) / scale
 
 
-def _grown(column: NDArray[np.generic]) -> NDArray[np.generic]:
+def _grown(column: NDArray[Cell]) -> NDArray[Cell]:
     wider = np.zeros(2 * len(column), column.dtype)
     wider[: len(column)] = column
     return wider

@@ -7,7 +7,14 @@ those of the ledger, not of a token contract: 10^-18 would overflow int64 at 9.2
 from __future__ import annotations
 
 import math
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal, InvalidOperation, localcontext
+from decimal import (
+    ROUND_CEILING,
+    ROUND_FLOOR,
+    ROUND_HALF_EVEN,
+    Decimal,
+    InvalidOperation,
+    localcontext,
+)
 
 from steelyard.quantities.errors import InputError
 
@@ -20,7 +27,9 @@ UNITS_MAX = 2**62
 _ROUNDINGS = {"floor": ROUND_FLOOR, "ceiling": ROUND_CEILING, "half_even": ROUND_HALF_EVEN}
 
 
-def parse_units(amount: str | int | float | Decimal, exponent: int, *, field: str = "amount") -> int:
+def parse_units(
+    amount: str | int | float | Decimal, exponent: int, *, field: str = "amount"
+) -> int:
     """Return the units of a decimal amount, exactly; a digit below the unit is an error.
 
     A float is read by its shortest decimal text, as a person would have typed it.

@@ -4,7 +4,7 @@ Assets, instruments, accounts with their margin mode, and the method: the parame
 holds every risk number. Nothing here computes a risk; the rooms below read these values.
 """
 
-from steelyard.terms.account import FULL_MODES, MarginMode, PositionRecord, AccountRecord
+from steelyard.terms.account import FULL_MODES, AccountRecord, MarginMode, PositionRecord
 from steelyard.terms.asset import Asset
 from steelyard.terms.instrument import Instrument, InstrumentKind
 from steelyard.terms.method import Method, load_method

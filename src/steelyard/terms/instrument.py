@@ -102,10 +102,14 @@ class Instrument(msgspec.Struct, frozen=True, array_like=True):
         )
 
 
-def option_name(underlying: str, day: int, month: int, year: int, strike: str, is_call: bool) -> str:
+def option_name(
+    underlying: str, day: int, month: int, year: int, strike: str, is_call: bool
+) -> str:
     """Return the field's name of an option: day without leading zero, English month, two-digit year.
 
     >>> option_name("BTC", 7, 1, 2026, "60000", True)
     'BTC-7JAN26-60000-C'
     """
-    return f"{underlying}-{day}{MONTHS[month - 1]}{year % 100:02d}-{strike}-{'C' if is_call else 'P'}"
+    return (
+        f"{underlying}-{day}{MONTHS[month - 1]}{year % 100:02d}-{strike}-{'C' if is_call else 'P'}"
+    )

@@ -210,7 +210,11 @@ def check_method(method: Method) -> Method:
             "cross.option_initial_floor_ppm",
             "initial is not below maintenance",
         ),
-        (sorted(ladder, reverse=True) == list(ladder), "levels", "states begin in descending order"),
+        (
+            sorted(ladder, reverse=True) == list(ladder),
+            "levels",
+            "states begin in descending order",
+        ),
         (levels.full_liquidation_ppm > 0, "levels.full_liquidation_ppm", "above zero"),
         (0 < liquidation.step_ppm <= PPM, "liquidation.step_ppm", "a share in (0, 1]"),
         (0 <= liquidation.fee_ppm <= PPM // 10, "liquidation.fee_ppm", "between 0 and 10 %"),
@@ -225,25 +229,42 @@ def check_method(method: Method) -> Method:
         ("default" in method.underlying, "underlying.default", "the table is there"),
         ("default" in method.collateral, "collateral.default", "the table is there"),
     ]
-    for name, u in method.underlying.items():
-        field = f"underlying.{name}"
-        reach = widest * u.range_ppm / PPM
-        rules += [
-            (0 < u.range_ppm and reach < 1.0, f"{field}.range_ppm", "the widest fall is below 100 %"),
-            (u.depth_usd > 0 and u.recovery_us > 0, f"{field}.depth_usd", "above zero"),
-            (0 < u.option_depth_ppm <= PPM, f"{field}.option_depth_ppm", "a share in (0, 1]"),
-            (0 <= u.half_spread_ppm < u.slippage_ppm_max < PPM, f"{field}.slippage_ppm_max", "above "
-             "the half spread and below 1"),
-            (_tiers_ascend(u.tiers), f"{field}.tiers", "notional and rates ascend, initial ≥ "
-             "maintenance, the last tier without end"),
-        ]
-    for name, c in method.collateral.items():
-        fair = 0 <= c.haircut_maintenance_ppm <= c.haircut_initial_ppm <= PPM
-        rules.append((fair, f"collateral.{name}", "0 ≤ maintenance haircut ≤ initial haircut ≤ 1"))
+    rules += _table_rules(method, widest)
     for holds, field, rule in rules:
         if not holds:
             raise _broken(f"{field} breaks a rule of the method", field, rule)
     return method
+
+
+def _table_rules(method: Method, widest: float) -> list[tuple[bool, str, str]]:
+    """Return (holds, field, rule) of every per-underlying and per-asset table."""
+    rules: list[tuple[bool, str, str]] = []
+    for name, u in method.underlying.items():
+        field = f"underlying.{name}"
+        reach = widest * u.range_ppm / PPM
+        rules += [
+            (
+                u.range_ppm > 0 and reach < 1.0,
+                f"{field}.range_ppm",
+                "the widest fall is below 100 %",
+            ),
+            (u.depth_usd > 0 and u.recovery_us > 0, f"{field}.depth_usd", "above zero"),
+            (0 < u.option_depth_ppm <= PPM, f"{field}.option_depth_ppm", "a share in (0, 1]"),
+            (
+                0 <= u.half_spread_ppm < u.slippage_ppm_max < PPM,
+                f"{field}.slippage_ppm_max",
+                "above the half spread and below 1",
+            ),
+            (
+                _tiers_ascend(u.tiers),
+                f"{field}.tiers",
+                "notional and rates ascend, initial ≥ maintenance, the last tier without end",
+            ),
+        ]
+    for name, c in method.collateral.items():
+        fair = 0 <= c.haircut_maintenance_ppm <= c.haircut_initial_ppm <= PPM
+        rules.append((fair, f"collateral.{name}", "0 ≤ maintenance haircut ≤ initial haircut ≤ 1"))
+    return rules
 
 
 def _tiers_ascend(tiers: tuple[Tier, ...]) -> bool:
@@ -269,5 +290,7 @@ def _unknown_path(path: str) -> TermsError:
     )
 
 
-def _broken(message: str, field: str, rule: str = "the document has the published fields") -> TermsError:
+def _broken(
+    message: str, field: str, rule: str = "the document has the published fields"
+) -> TermsError:
     return TermsError("TERM-E03", message, rule=rule, cure="correct the document", field=field)

@@ -70,7 +70,9 @@ def _volatility_update(event: VolatilityUpdate) -> None:
     count = len(event.instruments)
     lengths = {count, len(event.implied_volatilities), len(event.forward_ratios)}
     if len(lengths) != 1 or not 0 < count <= BATCH_MAX:
-        raise _refused("TICK-E06", event, "instruments", f"three lists of one length, 1 to {BATCH_MAX}")
+        raise _refused(
+            "TICK-E06", event, "instruments", f"three lists of one length, 1 to {BATCH_MAX}"
+        )
     for row, volatility in enumerate(event.implied_volatilities):
         _within(event, f"implied_volatilities[{row}]", volatility, 0.0, VOLATILITY_MAX)
     for row, ratio in enumerate(event.forward_ratios):

@@ -48,5 +48,8 @@ def decode_event(data: bytes) -> AnyEvent:
 
 def _malformed(what: str, rule: str) -> InputError:
     return InputError(
-        "TICK-E01", f"not an event: {what}", rule=rule, cure="compare it with the schema of its name"
+        "TICK-E01",
+        f"not an event: {what}",
+        rule=rule,
+        cure="compare it with the schema of its name",
     )

@@ -88,9 +88,7 @@ _PER_ASSET = frozenset(
 )
 
 
-def tier_columns(
-    bounds: NDArray[np.float64], rates: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def tier_columns(bounds: NDArray[np.float64], rates: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the deductions that make a tiered requirement continuous in the notional.
 
     requirement(n) = rate[k]·n − deduction[k] on tier k, and deduction[k] =

@@ -96,7 +96,9 @@ def revalue(
         columns.index_usd[a] = price
         columns.price_micro[a] = int(market.index_units[a]) * step
         # The rest of a coin times index units stays in int64: 10^9 units × 9.2·10^9 of price.
-        columns.split_multiplier[a] = int(market.index_units[a]) * max(1, step // 10**asset.exponent)
+        columns.split_multiplier[a] = int(market.index_units[a]) * max(
+            1, step // 10**asset.exponent
+        )
         multiplier = grid.price_multiplier(method.underlying_rules(asset.name).range_ppm)
         columns.spot_table[a] = grid.weight * (price * (multiplier - 1.0)) if a else 0.0
         if price > 0.0:
@@ -142,7 +144,11 @@ def _revalue_options(
     multiplier: NDArray[np.float64],
 ) -> None:
     slots = np.array(
-        [i for i in market.options_of[a] if market.volatility[i] > 0.0 and not market.is_settled[i]],
+        [
+            i
+            for i in market.options_of[a]
+            if market.volatility[i] > 0.0 and not market.is_settled[i]
+        ],
         np.int32,
     )
     if not len(slots):
@@ -186,7 +192,7 @@ def _write_option_marks(
     is_inverse: NDArray[np.bool_],
 ) -> None:
     """Quantise premiums to integer marks; one that does not fit its bound loses its mark."""
-    scale = np.array([10.0 ** market.instruments[i].mark_exponent for i in slots.tolist()])
+    scale = np.array([float(10 ** market.instruments[i].mark_exponent) for i in slots.tolist()])
     limit = np.array([market.instruments[i].mark_max for i in slots.tolist()], np.int64)
     units, fits = option_mark_units(premium, forward, is_inverse, scale)
     fits = fits & (units <= limit)
