@@ -3,3 +3,23 @@
 Views of accounts and markets, deltas with gapless sequence numbers, and explanations: trees whose
 named parts sum to the number they explain.
 """
+
+from steelyard.publish.deltas import AccountChannel, AccountDelta, AccountSnapshot
+from steelyard.publish.explain import Explanation, explain_risk
+from steelyard.publish.story import StoryLine, story_lines
+from steelyard.publish.tally import Tally
+from steelyard.publish.views import AccountView, account_view, worst_rows
+
+__all__ = [
+    "AccountChannel",
+    "AccountDelta",
+    "AccountSnapshot",
+    "AccountView",
+    "Explanation",
+    "StoryLine",
+    "Tally",
+    "account_view",
+    "explain_risk",
+    "story_lines",
+    "worst_rows",
+]

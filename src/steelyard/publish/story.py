@@ -1,0 +1,85 @@
+"""The story of an account: its outcomes in order, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+import msgspec
+
+from steelyard.actions import (
+    AccountLoaded,
+    BadDebt,
+    Closed,
+    FundDraw,
+    OrdersCancelled,
+    Outcome,
+    StateChanged,
+)
+from steelyard.decisions import STATE_NAMES
+from steelyard.publish.views import margin_ratio, money
+from steelyard.quantities import from_units
+from steelyard.terms import Instrument
+
+
+class StoryLine(msgspec.Struct, frozen=True):
+    """One thing that happened to a unit: at which event, when, and what, in words."""
+
+    seq: int
+    time_us: int
+    unit: str
+    kind: str
+    text: str
+
+
+def story_lines(
+    outcomes: Iterable[Outcome], seq: int, time_us: int, instruments: dict[str, Instrument]
+) -> list[StoryLine]:
+    """Return the lines that outcomes of one event add to the stories of their units."""
+    lines = []
+    for outcome in outcomes:
+        told = _words(outcome, instruments)
+        if told is not None:
+            lines.append(StoryLine(seq, time_us, outcome.subject, *told))
+    return lines
+
+
+def _words(outcome: Outcome, instruments: dict[str, Instrument]) -> tuple[str, str] | None:
+    if isinstance(outcome, StateChanged):
+        previous = STATE_NAMES[outcome.previous].replace("_", " ")
+        current = STATE_NAMES[outcome.current].replace("_", " ")
+        ratio = margin_ratio(outcome.maintenance_balance, outcome.maintenance_requirement)
+        shown = f", margin ratio {ratio}" if ratio is not None else ""
+        return "state", f"{previous} → {current}{shown}"
+    if isinstance(outcome, Closed):
+        return "close", _close_words(outcome, instruments[outcome.instrument])
+    if isinstance(outcome, OrdersCancelled):
+        return "orders", f"{outcome.orders} resting orders cancelled"
+    if isinstance(outcome, FundDraw):
+        return "fund", f"insurance fund paid {money(outcome.amount):,.2f} USDC"
+    if isinstance(outcome, BadDebt):
+        return "debt", f"could not pay {money(outcome.amount):,.2f} USDC"
+    if isinstance(outcome, AccountLoaded):
+        return "loaded", f"entered with {outcome.positions} positions"
+    return None
+
+
+def _close_words(outcome: Closed, terms: Instrument) -> str:
+    quantity = from_units(abs(outcome.lots), terms.lot_exponent).normalize()
+    price, mark = (quoted_price(terms, m) for m in (outcome.price_mark, outcome.mark))
+    side = "sold" if outcome.lots > 0 else "bought back"
+    how = "liquidated" if outcome.is_full else "reduced"
+    return f"{how}: {side} {quantity:f} {terms.name} at {price:,.8g} (mark {mark:,.8g})"
+
+
+def quoted_price(terms: Instrument, mark_units: int) -> Decimal:
+    """Return a mark in the words of traders: USD of a perpetual, premium of an option.
+
+    >>> p = Instrument("BTC-PERPETUAL", "perpetual", "BTC", "BTC", True, 0, 12, 10, contract_usd=100)
+    >>> str(quoted_price(p, -800_000_000))
+    '125000'
+    """
+    value = from_units(mark_units, terms.mark_exponent)
+    if terms.contract_usd:
+        return Decimal(-terms.contract_usd) / value
+    return value
