@@ -11,7 +11,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from steelyard.journal import failures
@@ -248,6 +248,8 @@ def examine(
     finally:
         if connection is not None:
             connection.close()
+    if damage is not None and seal.newest is not None and not (walk and walk.genesis):
+        damage = _lost_head(path, damage)
     if walk is None:
         return Examination(b"", b"", 0, 0, b"", 0, 0, seal.notes, damage)
     return Examination(
@@ -289,6 +291,17 @@ def one_view(connection: Connection) -> Iterator[None]:
             connection.execute("ROLLBACK").close()
 
 
+def _lost_head(path: str, damage: Damage) -> Damage:
+    """Return the damage of a journal whose very head cannot be read, blamed on the log if it is.
+
+    The seal says it was a journal: without its log it may look like an empty or foreign file.
+    """
+    place = describe_log_damage(path)
+    if not place.startswith(("log header", "log frame")):
+        return damage
+    return replace(damage, code="JOUR-E06", position=1, place=place)
+
+
 def _driver_damage(
     path: str, walk: _Walk | None, connection: Connection | None, error: Exception
 ) -> Damage:
@@ -297,9 +310,7 @@ def _driver_damage(
     is_refusal = code in (3, 5, 6, 8, 13, 14, 23) or (code == 10 and not _is_short_read(error))
     if isinstance(error, OSError) or is_refusal:
         raise failures.io_failed(path, error) from error
-    if not hasattr(error, "sqlite_errorcode") and not type(error).__module__.startswith(
-        ("sqlite3", "apsw")
-    ):
+    if type(error).__module__ not in ("sqlite3", "apsw") and not isinstance(error, UnicodeError):
         raise error
     place = "database page 1" if walk is None or not walk.genesis else ""
     if connection is not None and not place:

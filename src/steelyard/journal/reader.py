@@ -27,6 +27,8 @@ from steelyard.journal.seal import SealReading, read_seal
 from steelyard.quantities.errors import JournalError
 
 Path = str | os.PathLike[str]
+# The driver decodes SQLite's own messages, which may quote damaged bytes.
+DRIVER_ERRORS = (sqlite3.Error, UnicodeError)
 
 
 class JournalReader:
@@ -55,7 +57,7 @@ class JournalReader:
         found = examine_or_raise(where, reading, "reader", options)
         try:
             connection = connect_reader(where, options)
-        except sqlite3.Error as error:
+        except DRIVER_ERRORS as error:
             raise failures.io_failed(where, error) from error
         return JournalReader(where, connection, found)
 
@@ -70,7 +72,7 @@ class JournalReader:
         self._check_open()
         try:
             return last_position(self._connection)
-        except sqlite3.Error as error:
+        except DRIVER_ERRORS as error:
             raise self._read_failed(error, None) from error
 
     def read(self, from_position: int = 1, to_position: int | None = None) -> Iterator[Record]:
@@ -97,7 +99,7 @@ class JournalReader:
         except ChainBreak as found:
             good = min(reached, found.position - 1)
             raise failures.damaged(self.path, found.position, good, found.reason, "") from None
-        except sqlite3.Error as error:
+        except DRIVER_ERRORS as error:
             raise self._read_failed(error, reached + 1) from error
         if reached < last:
             raise failures.damaged(self.path, reached + 1, reached, "the record is missing", "")
@@ -112,7 +114,7 @@ class JournalReader:
         self._check_open()
         try:
             return snapshot_infos(self._connection)
-        except sqlite3.Error as error:
+        except DRIVER_ERRORS as error:
             raise self._read_failed(error, None) from error
 
     def latest_snapshot(self, max_position: int | None = None) -> Snapshot | None:
@@ -130,7 +132,7 @@ class JournalReader:
                     return None
                 snapshot = load_snapshot(self._connection, positions[-1])
                 chain, _seq = self._chain_at(snapshot.position)
-        except sqlite3.Error as error:
+        except DRIVER_ERRORS as error:
             raise self._read_failed(error, None) from error
         if chain != snapshot.chain:
             raise failures.bad_snapshot(
@@ -146,11 +148,11 @@ class JournalReader:
         except ChainBreak as found:
             good = max(found.position - 1, 0)
             raise failures.damaged(self.path, found.position, good, found.reason, "") from None
-        except sqlite3.Error as error:
+        except DRIVER_ERRORS as error:
             raise self._read_failed(error, position) from error
 
-    def _read_failed(self, error: sqlite3.Error, position: int | None) -> JournalError:
-        if failures.sqlite_code(error) in (11, 26):
+    def _read_failed(self, error: Exception, position: int | None) -> JournalError:
+        if failures.sqlite_code(error) in (11, 26) or isinstance(error, UnicodeError):
             good = 0 if position is None else position - 1
             return failures.damaged(self.path, position, good, f"SQLite: {error}", "")
         return failures.io_failed(self.path, error)
@@ -163,7 +165,7 @@ class JournalReader:
         """Let go of the files; closing twice is fine."""
         if self._is_open:
             self._is_open = False
-            with suppress(sqlite3.Error):
+            with suppress(*DRIVER_ERRORS):
                 self._connection.close()
 
     def __enter__(self) -> Self:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 from contextlib import suppress
 from time import monotonic
 from typing import Any
@@ -21,7 +20,7 @@ from steelyard.journal.layout import (
     write_schema,
 )
 from steelyard.journal.log_scan import LOG_SUFFIX
-from steelyard.journal.reader import JournalReader, Path, examine_or_raise
+from steelyard.journal.reader import DRIVER_ERRORS, JournalReader, Path, examine_or_raise
 from steelyard.journal.reading import (
     SNAPSHOT_BYTES_MAX,
     STATE_HASH_BYTES_MAX,
@@ -143,8 +142,9 @@ class SqliteJournal(JournalReader):
             connection.execute("BEGIN IMMEDIATE").close()
             connection.execute("ROLLBACK").close()
             journal = cls(where, connection, seal, found, options)
-            with suppress(FileNotFoundError):
-                journal._log_bytes = os.stat(where + LOG_SUFFIX).st_size
+            # The next commit starts the log afresh, on a sector that holds nothing still needed.
+            journal._log_bytes = options.log_bytes_max
+            journal._copy_log()
             seal.write(found.position, found.chain, found.snapshot_position)
             seal.sync()
             return journal
@@ -152,7 +152,7 @@ class SqliteJournal(JournalReader):
             if connection is not None:
                 connection.close()
             seal.close()
-            if isinstance(error, (OSError, sqlite3.Error)):
+            if isinstance(error, (OSError, *DRIVER_ERRORS)):
                 raise failures.io_failed(where, error) from error
             raise
 
