@@ -1,0 +1,66 @@
+"""How this room compiles: strictly, ahead of the first tick, and never from a stale cache.
+
+`inline` is for the small functions that a kernel is made of: they vanish into its loop, where a
+call would stop vectorisation. `kernel(signature)` is for the loops themselves: compiled when their
+module is imported, for one signature, and kept on disk beside the source.
+
+No fastmath, so no step is reordered or fused behind our back; `error_model="numpy"`, because the
+exit for division by zero would stop vectorisation; `nogil`, because another core may work meanwhile.
+
+Numba takes a cached kernel for fresh as long as the kernel's *own* file is unchanged. Ours are
+built from functions of other files, so a mended polynomial would leave old machine code in use, and
+two engines of one version would compute different bits. Hence the cache here is stamped with the
+text of every file that kernels are built from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import blake2b
+from importlib.resources import files
+from typing import Any, TypeVar
+
+from numba import njit
+
+BUILDING_BLOCKS = ("compiled.py", "intrinsics.py", "elementary.py", "black76.py")
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def inline(function: Function) -> Function:
+    """Return the function for compiled code, merged into whatever loop calls it."""
+    strict: Any = njit(forceinline=True, error_model="numpy", nogil=True)
+    compiled: Function = strict(function)
+    return compiled
+
+
+def source_stamp(module: str) -> str:
+    """Return a digest of the building blocks and of the module that holds a kernel."""
+    own = module.rsplit(".", 1)[-1] + ".py"
+    digest = blake2b(digest_size=16)
+    for name in (*BUILDING_BLOCKS, own):
+        digest.update(files(__package__).joinpath(name).read_bytes())
+    return digest.hexdigest()
+
+
+def kernel(signature: Any) -> Callable[[Callable[..., None]], Any]:
+    """Return a decorator that compiles a loop for one signature and caches it under our stamp.
+
+    If this version of numba keeps its stamp elsewhere, the kernel is compiled without a cache: a
+    slower start rather than an old kernel.
+    """
+
+    def compile_now(function: Callable[..., None]) -> Any:
+        strict: Any = njit(error_model="numpy", nogil=True)
+        dispatcher = strict(function)
+        dispatcher.enable_caching()
+        index: Any = getattr(dispatcher._cache, "_cache_file", None)
+        if hasattr(index, "_source_stamp"):
+            index._source_stamp = source_stamp(function.__module__)
+        else:
+            dispatcher._cache.disable()
+        dispatcher.compile(signature)
+        dispatcher.disable_compile()
+        return dispatcher
+
+    return compile_now
