@@ -94,7 +94,7 @@ def write_accounts(
             )
         elif path.suffix == ".parquet":
             columns = {name: pa.array([row[name] for row in rows], pa.string()) for name in COLUMNS}
-            pq.write_table(pa.table(columns), partial)
+            pq.write_table(pa.table(columns), partial, write_page_checksum=True)
         elif path.suffix == ".csv":
             with partial.open("w", encoding="utf-8", newline="") as file:
                 writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")

@@ -70,7 +70,13 @@ def read_table(
     wanted = list(columns) + [name for name in optional if name in present]
     with _reading(path):
         if _is_parquet(path):
-            return pq.read_table(path, columns=wanted, filters=where, use_threads=False)
+            return pq.read_table(
+                path,
+                columns=wanted,
+                filters=where,
+                use_threads=False,
+                page_checksum_verification=True,
+            )
         options = pacsv.ConvertOptions(
             include_columns=wanted, column_types=dict.fromkeys(wanted, pa.string())
         )
