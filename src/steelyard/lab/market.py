@@ -67,7 +67,7 @@ class Coin:
 CALM = Law(
     minute_sd=0.00045,
     shock_freedom=8.0,
-    log_variance_sd=0.98,
+    log_variance_sd=1.02,
     log_variance_persistence=0.985,
     fall_response=-0.35,
     jump_rate=1.0 / 2880.0,
