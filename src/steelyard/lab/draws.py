@@ -84,7 +84,7 @@ def size_of(quantile: Floats, shape: PopulationShape) -> Floats:
 
     >>> at = size_of(np.array([0.5, 0.99]), PopulationShape())
     >>> round(float(at[1] / at[0]))
-    2012
+    2013
     """
     normal = NormalDist()
     # The quantile function on a fine grid of its argument: no libm call an account.

@@ -29,6 +29,7 @@ from steelyard.lab.option_marks import OptionMarks, mark_units, opening_terms
 from steelyard.lab.venues import Integers
 from steelyard.quantities import InputError
 from steelyard.terms import AccountRecord, Asset, Instrument, Method
+from steelyard.terms.asset import ACCOUNTING_ASSET
 
 POPULARITY = {"BTC": 0.30, "ETH": 0.25, "SOL": 0.15, "XRP": 0.08, "DOGE": 0.06}
 POPULARITY_OTHER = 0.03
@@ -66,7 +67,8 @@ def generate_population(
     perpetuals = [row for row, item in enumerate(listed) if not item.is_option]
     _check(count, bool(perpetuals))
     sigma, marks = opening_terms(listed, prices, volatilities, option_marks, time_us)
-    usable = {asset.name: prices[asset.name] for asset in assets if asset.name in prices}
+    coins = [asset.name for asset in assets if asset.name != ACCOUNTING_ASSET]
+    usable = {name: prices[name] for name in coins if name in prices}
     board = make_board(listed, usable, method, sigma, time_us)
     rng = np.random.default_rng(np.random.SeedSequence([seed, 100]))
     has_options = any(item.is_option for item in listed)
