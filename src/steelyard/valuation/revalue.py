@@ -40,7 +40,6 @@ def configure(columns: ValuationColumns, market: MarketState, method: Method) ->
         step = 10 ** (ACCOUNTING_EXPONENT - asset.price_exponent)
         units = 10**asset.exponent
         columns.units_per_coin[a] = units
-        columns.split_multiplier[a] = max(1, step // units)
         columns.split_divisor[a] = max(1, units // step)
         rules = method.collateral_rules(asset.name)
         columns.haircut_initial[a] = rules.haircut_initial_ppm

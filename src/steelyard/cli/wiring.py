@@ -1,0 +1,137 @@
+"""Wiring: from command-line arguments to a prepared session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from steelyard.cli.session import Session, journal_path
+from steelyard.engine import create_engine
+from steelyard.feeds import load_chain, open_market, read_accounts
+from steelyard.lab import SimulatedMarket, generate_population, parse_accounts_argument
+from steelyard.quantities import InputError
+from steelyard.terms import AccountRecord, load_method
+
+Say = Callable[[str], None]
+
+
+def parse_time_us(text: str, field: str) -> int:
+    """Return UTC microseconds of an ISO 8601 instant; without a zone it is UTC.
+
+    Errors: CLIC-E01.
+
+    >>> parse_time_us("2025-10-10T21:10:00Z", "from")
+    1760130600000000
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InputError(
+            "CLIC-E01",
+            f"{text!r} is not an instant",
+            rule="times are ISO 8601, UTC",
+            cure="write for example 2025-10-10T21:10:00Z",
+            field=field,
+        ) from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    whole = int(moment.replace(microsecond=0).timestamp())
+    return whole * 1_000_000 + moment.microsecond
+
+
+def recorded_session(
+    market: Path,
+    chain: Path | None,
+    accounts: str,
+    seed: int,
+    from_us: int,
+    to_us: int,
+    shards: int,
+    journal: Path | None,
+    method: Path | None,
+    insurance_fund_usd: int,
+    say: Say,
+) -> Session:
+    """Return a prepared session over a recorded market."""
+    count = parse_accounts_argument(accounts)
+    say(f"reading the market in {market}")
+    recorded = open_market(market, from_us, to_us)
+    options = None
+    if chain is not None:
+        say(f"carrying the option chain in {chain} to {recorded.name}")
+        options = load_chain(chain, from_us, recorded.first_prices)
+    known = list(recorded.instruments) + (options.instruments if options else [])
+    given: list[AccountRecord] = []
+    if count is None:
+        say(f"reading accounts from {accounts}")
+        given = read_accounts(Path(accounts), recorded.assets, known)
+    path = journal_path(journal, "steelyard-run", f"run-{seed}")
+    session = Session(
+        create_engine(path, load_method(method), shards), recorded, from_us, to_us
+    )
+    try:
+        session.list_market()
+        if options is not None:
+            session.list_options(options.instruments, list(options.updates))
+        session.fund(insurance_fund_usd)
+        if count is not None:
+            given = _population(session, count, seed, say)
+        say(f"loading {len(given):,} accounts")
+        session.load(given)
+    except BaseException:
+        session.journaled.close()
+        raise
+    return session
+
+
+def simulated_session(
+    seed: int,
+    accounts: str,
+    duration_s: int,
+    law: str,
+    shards: int,
+    journal: Path | None,
+    method: Path | None,
+    insurance_fund_usd: int,
+    say: Say,
+) -> Session:
+    """Return a prepared session over the built-in simulated market (no data, no network)."""
+    count = parse_accounts_argument(accounts)
+    start_us = 1_760_130_000_000_000
+    simulated = SimulatedMarket(seed, start_us, duration_s, law=law)  # type: ignore[arg-type]
+    path = journal_path(journal, "steelyard-demo", f"demo-{seed}")
+    session = Session(
+        create_engine(path, load_method(method), shards), simulated, start_us, simulated.end_us
+    )
+    try:
+        session.list_market()
+        session.fund(insurance_fund_usd)
+        if count is None:
+            engine = session.engine
+            market = engine.market
+            given = read_accounts(Path(accounts), market.assets, market.instruments)
+        else:
+            given = _population(session, count, seed, say)
+        say(f"loading {len(given):,} accounts")
+        session.load(given)
+    except BaseException:
+        session.journaled.close()
+        raise
+    return session
+
+
+def _population(session: Session, count: int, seed: int, say: Say) -> list[AccountRecord]:
+    say(f"generating {count:,} accounts from seed {seed}")
+    market = session.engine.market
+    return generate_population(
+        count,
+        seed,
+        market.assets,
+        market.instruments,
+        session.prices(),
+        session.engine.method,
+        session.option_volatilities() or None,
+        session.option_marks() or None,
+        time_us=session.start_us,
+    )
