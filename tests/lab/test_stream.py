@@ -289,6 +289,12 @@ def test_LABS_019_expired_option_is_no_longer_quoted() -> None:
     assert counts[29:] == [len(chain.names) - 22] * 31
     for event in events:
         check_event(event)
+    over = replace(chain, expiry_s=chain.expiry_s * 0.0 + 30.0)
+    block = _volatilities(
+        replace(script, chains=[over]), 0, 0, script.path.minute_log_prices(0), {}
+    )
+    assert len(block.events(block.received_us.tolist(), 1)) == 29
+    assert block.received_us.max() < eve + 30_000_000
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,10 @@ class QuoteBlock:
 
 @dataclass(frozen=True)
 class VolatilityBlock:
-    """Volatilities of one chain: (times, options); an option is left out once it has expired."""
+    """Volatilities of one chain: (times, options).
+
+    seconds: arrival after the start of the market; an option that has expired by then is left out.
+    """
 
     origin: str
     received_us: Integers

@@ -215,18 +215,21 @@ def _volatilities(
     seconds = MINUTE_S * (minute + share)
     index = coin.first_price * np.exp(log_price)
     volatilities, ratios = implied_volatilities(coin, chain, index, level, seconds)
-    lives = np.nonzero(chain.expiry_s.max() > seconds)[0]
-    sent = script.start_us + np.rint(seconds[lives] * 1e6).astype(np.int64)
+    sent = script.start_us + np.rint(seconds * 1e6).astype(np.int64)
     origin = f"{MODEL_VENUE.name}-{coin.name}"
+    received = _received(sent, MODEL_VENUE, origin, rng, latest)
+    # What counts is whether an option still lives when the update arrives.
+    arrives_s = (received - script.start_us) / 1e6
+    useful = arrives_s < chain.expiry_s.max()
     return VolatilityBlock(
         origin,
-        _received(sent, MODEL_VENUE, origin, rng, latest),
-        sent,
+        received[useful],
+        sent[useful],
         coin.name,
         chain,
-        seconds[lives],
-        volatilities[lives],
-        ratios[lives],
+        arrives_s[useful],
+        volatilities[useful],
+        ratios[useful],
     )
 
 
