@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steelyard.feeds.listing import (
-    HEADROOM,
     asset_for,
     inverse_option,
     inverse_perpetual,
@@ -80,14 +79,12 @@ def test_FEED_012_a_mark_64_times_the_reference_fits_at_the_limit(
         listed.append((option.check(asset_for("X", price)), max(1.0, float(strike) / price)))
     for instrument, mark in listed:
         units = mark * 10**instrument.mark_exponent
-        assert instrument.position_limit * units * HEADROOM < UNITS_MAX
+        assert instrument.position_limit * units * 64 < UNITS_MAX
         assert instrument.position_limit <= 2**40
         # It is the largest such limit, up to the rounding of the reference mark to a whole unit.
         if instrument.position_limit < 2**40:
-            assert (instrument.position_limit + 1) * (units + 1) * HEADROOM >= UNITS_MAX * (
-                1 - 1e-9
-            )
-        assert instrument.mark_max >= HEADROOM * units * (1 - 1e-9)
+            assert (instrument.position_limit + 1) * (units + 1) * 64 >= UNITS_MAX * (1 - 1e-9)
+        assert instrument.mark_max >= 64 * units * (1 - 1e-9)
 
 
 @pytest.mark.parametrize("price", [0.0, -1.0, float("nan"), float("inf"), 1e-7, 2e9])

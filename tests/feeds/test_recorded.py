@@ -92,6 +92,7 @@ def test_FEED_003_the_window_holds_its_start_and_not_its_end(october: Path) -> N
     known = START_US + SECOND_US + 40_000
     inside = open_market(october, known, known + 1)
     assert {event.time_us for event in inside.ticks()} == {known}
+    assert all(e.exchange_time_us < START_US for e in inside.warm_up if isinstance(e, PriceTick))
     with pytest.raises(InputError, match="FEED-E04"):
         open_market(october, known + 1, known + 2)
 
@@ -181,6 +182,13 @@ def test_FEED_008_a_coin_margined_mark_is_a_source_and_lists_its_perpetual(octob
     write_minutes(
         october / "stress_5m" / "binance_spot_BTCUSDT_5m.parquet",
         [99_900.0],
+        start_us=START_US - 5 * MINUTE_US,
+        step_us=5 * MINUTE_US,
+    )
+    # A coin that the trades do not have gets no sources from the bars beside them.
+    write_minutes(
+        october / "stress_5m" / "binance_spot_XRPUSDT_5m.parquet",
+        [2.0],
         start_us=START_US - 5 * MINUTE_US,
         step_us=5 * MINUTE_US,
     )
