@@ -13,6 +13,8 @@ from __future__ import annotations
 from steelyard.quantities.errors import JournalError
 
 _SQLITE_FULL = 13
+_SQLITE_NO_ROOM_FOR_INDEX = 10 + 19 * 256  # the log's index file could not grow
+_NO_SPACE, _QUOTA_REACHED = 28, 122
 
 
 def sqlite_code(error: BaseException) -> int:
@@ -129,7 +131,12 @@ def advice(position: int | None, last_good: int) -> str:
 
 def write_failed(path: str, error: BaseException, durable_position: int) -> JournalError:
     """Return the failure for a commit that the disk refused: full (E07) or broken (E08)."""
-    if sqlite_code(error) == _SQLITE_FULL or getattr(error, "errno", None) in (28, 122):
+    is_full = (
+        sqlite_code(error) == _SQLITE_FULL
+        or getattr(error, "sqlite_errorcode", 0) == _SQLITE_NO_ROOM_FOR_INDEX
+        or getattr(error, "errno", 0) in (_NO_SPACE, _QUOTA_REACHED)
+    )
+    if is_full:
         return JournalError(
             "JOUR-E07",
             f"the disk, or the journal's own byte limit, is full: {error}",
