@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from steelyard.feeds import read_accounts, write_accounts
 from steelyard.feeds.account_rows import entry_mark, entry_price
-from steelyard.feeds.listing import asset_for, inverse_option, inverse_perpetual, linear_perpetual
+from steelyard.terms.listing import asset_for, inverse_perpetual, linear_perpetual, option
 from steelyard.quantities import UNITS_MAX, InputError
 from steelyard.terms import AccountRecord, PositionRecord
 from steelyard.terms.asset import USDC
@@ -25,7 +25,7 @@ ASSETS = [USDC, asset_for("BTC", 90_000.0), asset_for("ETH", 3_000.0)]
 LINEAR = linear_perpetual("BTC", 90_000.0)
 INVERSE = inverse_perpetual("BTC", 90_000.0)
 ETHER = linear_perpetual("ETH", 3_000.0)
-OPTION = inverse_option("BTC", "BTC-9JAN26-90000-C", "90000", 9e4, 1_767_945_600_000_000, True)
+OPTION = option("BTC", "BTC-9JAN26-90000-C", "90000", 9e4, 1_767_945_600_000_000, is_call=True)
 INSTRUMENTS = [LINEAR, INVERSE, ETHER, OPTION]
 HEADER = "account,mode,kind,name,quantity,entry_price,isolated_margin\n"
 SOUND = "maker,cross,balance,USDC,1000,,\n"

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steelyard.feeds.listing import (
+from steelyard.terms.listing import (
     asset_for,
-    inverse_option,
+    option as option_at,
     inverse_perpetual,
     linear_perpetual,
 )
 from steelyard.feeds.names import bar_file_name, stale_after_us_for, weight_for
-from steelyard.quantities import UNITS_MAX, InputError
+from steelyard.quantities import UNITS_MAX, TermsError
 from steelyard.terms import Instrument
 from steelyard.terms.asset import USDC
 
@@ -75,7 +75,7 @@ def test_FEED_012_a_mark_64_times_the_reference_fits_at_the_limit(
         (inverse_perpetual("X", price), 10 / price),
     ]
     if float(strike) > 0:
-        option = inverse_option("X", "X-1JAN26-1-C", strike, price, 1, True)
+        option = option_at("X", "X-1JAN26-1-C", strike, price, 1, is_call=True)
         listed.append((option.check(asset_for("X", price)), max(1.0, float(strike) / price)))
     for instrument, mark in listed:
         units = mark * 10**instrument.mark_exponent
@@ -90,9 +90,9 @@ def test_FEED_012_a_mark_64_times_the_reference_fits_at_the_limit(
 @pytest.mark.parametrize("price", [0.0, -1.0, float("nan"), float("inf"), 1e-7, 2e9])
 def test_FEED_012_a_price_without_a_scale_is_refused(price: float) -> None:
     for make in (asset_for, linear_perpetual, inverse_perpetual):
-        with pytest.raises(InputError) as caught:
+        with pytest.raises(TermsError) as caught:
             make("X", price)
-        assert caught.value.code == "FEED-E08"
+        assert caught.value.code == "TERM-E05"
 
 
 def test_FEED_009_weight_and_staleness_follow_the_length_of_a_bar() -> None:

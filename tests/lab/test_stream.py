@@ -245,11 +245,11 @@ def test_LABS_017_chains_have_no_arbitrage_between_strikes(
 def test_LABS_018_listings_keep_the_scale_rules(scale: float, assets: list[Asset]) -> None:
     from dataclasses import replace
 
-    from steelyard.lab.scales import coin_asset
+    from steelyard.terms.listing import asset_for
 
     coins = tuple(replace(coin, first_price=coin.first_price * scale) for coin in COINS)
     market = SimulatedMarket(1, START_US, 60, coins=coins)
-    known = {coin.name: coin_asset(coin.name, coin.first_price) for coin in coins}
+    known = {coin.name: asset_for(coin.name, coin.first_price) for coin in coins}
     known["USDC"] = assets[0]
     assert 150 <= len(market.instruments) <= 400
     assert len({item.name for item in market.instruments}) == len(market.instruments)

@@ -40,9 +40,17 @@ SESSION_ORIGIN = "session"
 class Market(Protocol):
     """What a session needs of a market, recorded or simulated."""
 
-    listings: list[Event]
-    warm_up: list[Event]
-    tick_count: int
+    @property
+    def listings(self) -> list[Event]:
+        """Return the events that list assets, sources and instruments."""
+
+    @property
+    def warm_up(self) -> list[Event]:
+        """Return the last known price of every source before the first tick."""
+
+    @property
+    def tick_count(self) -> int:
+        """Return how many events `ticks` yields."""
 
     def ticks(self) -> Iterator[Event]:
         """Yield the market's events by the time they are known."""
@@ -102,9 +110,7 @@ class Session:
         )
         self.prepare(self.market.warm_up)
 
-    def list_options(
-        self, instruments: list[Instrument], updates: list[VolatilityUpdate]
-    ) -> None:
+    def list_options(self, instruments: list[Instrument], updates: list[VolatilityUpdate]) -> None:
         """List a transported option chain and its volatilities."""
         self.prepare([InstrumentsListed(self.start_us, "chain", 1, instruments)])
         self.prepare(updates)

@@ -9,7 +9,13 @@ from pathlib import Path
 from steelyard.cli.session import Session, journal_path
 from steelyard.engine import create_engine
 from steelyard.feeds import load_chain, open_market, read_accounts
-from steelyard.lab import SimulatedMarket, generate_population, parse_accounts_argument
+from steelyard.lab import (
+    LAWS,
+    LawName,
+    SimulatedMarket,
+    generate_population,
+    parse_accounts_argument,
+)
 from steelyard.quantities import InputError
 from steelyard.terms import AccountRecord, load_method
 
@@ -40,6 +46,40 @@ def parse_time_us(text: str, field: str) -> int:
     return whole * 1_000_000 + moment.microsecond
 
 
+def time_text(time_us: int) -> str:
+    """Return an instant as ISO 8601 in UTC, to the millisecond.
+
+    >>> time_text(1_760_130_600_000_000)
+    '2025-10-10T21:10:00.000Z'
+    """
+    seconds, rest = divmod(time_us, 1_000_000)
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest // 1000:03d}Z"
+
+
+def parse_speed(text: str) -> float | None:
+    """Return market seconds a wall second, or None for as fast as it goes. Errors: CLIC-E02.
+
+    >>> parse_speed("10"), parse_speed("max")
+    (10.0, None)
+    """
+    if text == "max":
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.0 < value <= 1e6:
+        raise InputError(
+            "CLIC-E02",
+            f"{text!r} is not a speed",
+            rule="a speed is max, or market seconds a wall second above zero",
+            cure="write for example --speed 10",
+            field="speed",
+        )
+    return value
+
+
 def recorded_session(
     market: Path,
     chain: Path | None,
@@ -67,9 +107,7 @@ def recorded_session(
         say(f"reading accounts from {accounts}")
         given = read_accounts(Path(accounts), recorded.assets, known)
     path = journal_path(journal, "steelyard-run", f"run-{seed}")
-    session = Session(
-        create_engine(path, load_method(method), shards), recorded, from_us, to_us
-    )
+    session = Session(create_engine(path, load_method(method), shards), recorded, from_us, to_us)
     try:
         session.list_market()
         if options is not None:
@@ -99,7 +137,15 @@ def simulated_session(
     """Return a prepared session over the built-in simulated market (no data, no network)."""
     count = parse_accounts_argument(accounts)
     start_us = 1_760_130_000_000_000
-    simulated = SimulatedMarket(seed, start_us, duration_s, law=law)  # type: ignore[arg-type]
+    if law not in LAWS:
+        raise InputError(
+            "CLIC-E03",
+            f"{law!r} is not a law of the simulated market",
+            rule=f"one of {', '.join(LAWS)}",
+            cure="write for example --law crash",
+            field="law",
+        )
+    simulated = SimulatedMarket(seed, start_us, duration_s, law=law)
     path = journal_path(journal, "steelyard-demo", f"demo-{seed}")
     session = Session(
         create_engine(path, load_method(method), shards), simulated, start_us, simulated.end_us

@@ -25,9 +25,10 @@ from steelyard.engine.pass_ import run_pass
 from steelyard.engine.queries import EngineQueries
 from steelyard.engine.shard import Shard, shard_of_slot
 from steelyard.engine.stopwatch import Stopwatch
+from steelyard.margin import AccountRisk
 from steelyard.marks import MarketState
 from steelyard.terms import MarginMode, Method
-from steelyard.ticks import Event, encode_event
+from steelyard.ticks import AccountsLoaded, Event, encode_event
 from steelyard.valuation.columns import ValuationColumns
 from steelyard.valuation.revalue import configure
 
@@ -68,6 +69,7 @@ class Engine(EngineQueries):
         self.seq = 0
         self.needs_pass = False
         self.append = append
+        self.on_decision: Callable[[str, AccountRisk], None] | None = None
         self.stopwatch = Stopwatch()
         self.venue = Venue(
             self.market, self.ledger, self.depth, method, self.locate, self.equity_of
@@ -102,6 +104,13 @@ class Engine(EngineQueries):
         outcomes = apply_event(self, event)
         outcomes += run_pass(self)
         return outcomes
+
+    def load_only(self, event: AccountsLoaded) -> list[Outcome]:
+        """Admit and load accounts without a pass and without a journal: to be asked, not run."""
+        admit(self, event)
+        self.seq += 1
+        self.origin_seqs[event.origin] = event.origin_seq
+        return apply_event(self, event)
 
     def _append(self, seq: int, kind: int, payload: bytes) -> int:
         return self.append(seq, kind, payload) if self.append is not None else 0

@@ -62,6 +62,8 @@ def _act(engine: Engine, unit: str, shard: Shard, row: int) -> list[Outcome]:
     book = shard.book
     state, previous = State(int(shard.next_state[row])), int(book.state[row])
     outcomes: list[Outcome] = []
+    if engine.on_decision is not None:
+        engine.on_decision(unit, engine.risk_of(unit))
     if state != previous:
         change = StateChange(
             unit, previous, int(state), int(shard.results[BALANCE, row]),

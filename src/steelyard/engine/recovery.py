@@ -24,7 +24,10 @@ class JournaledEngine:
     anyone outside be told. Use as a context manager.
     """
 
-    def __init__(self, engine: Engine, committer: GroupCommitter, replayed: int) -> None:
+    def __init__(
+        self, engine: Engine, committer: GroupCommitter, path: Path, replayed: int = 0
+    ) -> None:
+        self.path = path
         self.engine = engine
         self.committer = committer
         self.replayed = replayed
@@ -62,7 +65,7 @@ def create_engine(path: Path, method: Method, shards: int = 1) -> JournaledEngin
     header = JournalHeader(ENGINE_FORMAT, __version__, method)
     metadata = msgspec.msgpack.encode(header, order="deterministic")
     committer = GroupCommitter(lambda: SqliteJournal.create(path, metadata))
-    return JournaledEngine(Engine(method, shards, committer.append), committer, 0)
+    return JournaledEngine(Engine(method, shards, committer.append), committer, path)
 
 
 def open_engine(path: Path, shards: int = 1) -> JournaledEngine:
@@ -98,4 +101,4 @@ def open_engine(path: Path, shards: int = 1) -> JournaledEngine:
         committer.append(engine.seq, KIND_OUTCOMES, replayer.expected)
     engine.append = committer.append
     engine.stopwatch.reset()
-    return JournaledEngine(engine, committer, report.events)
+    return JournaledEngine(engine, committer, path, report.events)

@@ -95,6 +95,11 @@ class Replayer:
         return False
 
 
+def decode_outcomes(payload: bytes) -> list[AnyOutcome]:
+    """Return the outcomes of a record the engine wrote."""
+    return _OUTCOMES.decode(payload)
+
+
 def engine_of(reader: JournalReader, shards: int) -> Engine:
     """Return a new engine with the method the journal was created with."""
     return Engine(decode_header(reader.metadata).method, shards)

@@ -89,7 +89,7 @@ def apply_row(
 def entry_mark(instrument: Instrument, price: Decimal) -> int:
     """Return the mark units of an entry price, rounded half to even.
 
-    >>> from steelyard.feeds.listing import inverse_perpetual, linear_perpetual
+    >>> from steelyard.terms.listing import inverse_perpetual, linear_perpetual
     >>> entry_mark(linear_perpetual("BTC", 117_000.0), Decimal("116999.125"))
     11699912
     >>> entry_mark(inverse_perpetual("BTC", 117_000.0), Decimal(117_000))
@@ -106,7 +106,7 @@ def entry_price(instrument: Instrument, mark: int) -> str:
 
     Errors: FEED-E14 a mark that no price makes.
 
-    >>> from steelyard.feeds.listing import inverse_perpetual
+    >>> from steelyard.terms.listing import inverse_perpetual
     >>> p = inverse_perpetual("BTC", 117_000.0)
     >>> entry_mark(p, Decimal(entry_price(p, -854700855)))
     -854700855

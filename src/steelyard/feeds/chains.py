@@ -24,7 +24,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from steelyard.feeds.listing import inverse_option
+from steelyard.terms.listing import option
 from steelyard.feeds.streams import ORIGIN_PREFIX
 from steelyard.feeds.tables import codes, column_types, floats, is_table, read_table, unreadable
 from steelyard.quantities import InputError
@@ -297,7 +297,7 @@ def _option(row: ChainRow, shift_us: int, then: float, now: float) -> Instrument
         return None
     day = datetime.fromtimestamp(expiry_us // 1_000_000, UTC)
     name = option_name(row.underlying, day.day, day.month, day.year, strike, row.is_call)
-    return inverse_option(row.underlying, name, strike, now, expiry_us, row.is_call)
+    return option(row.underlying, name, strike, now, expiry_us, is_call=row.is_call)
 
 
 def _refused(message: str, rule: str, file: str, dropped: dict[str, int]) -> InputError:

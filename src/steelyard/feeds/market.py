@@ -10,7 +10,7 @@ from statistics import median
 
 import numpy as np
 
-from steelyard.feeds.listing import asset_for, inverse_perpetual, linear_perpetual
+from steelyard.terms.listing import asset_for, inverse_perpetual, linear_perpetual
 from steelyard.feeds.names import operator_of
 from steelyard.feeds.streams import (
     ORIGIN_PREFIX,
@@ -130,7 +130,7 @@ def check_window(from_us: int, to_us: int) -> None:
 def assemble(recording: Recording, from_us: int, to_us: int) -> RecordedMarket:
     """Return the window of a recording as listings, warm-up and ticks.
 
-    Errors: FEED-E04 no row in the window (says what the recording covers), FEED-E08 no scale fits.
+    Errors: FEED-E04 no row in the window (says what the recording covers), TERM-E05 no scale fits.
     """
     check_window(from_us, to_us)
     prices = _reference_prices(recording, from_us, to_us)

@@ -34,7 +34,7 @@ def open_market(
 
     Errors: FEED-E01 unreadable file, FEED-E02 missing column, FEED-E03 wrong type, FEED-E04 empty window,
     FEED-E05 unknown layout, FEED-E06 a market.toml that breaks a rule, FEED-E07 a row that names
-    something unknown, FEED-E08 no scale fits.
+    something unknown, TERM-E05 no scale fits.
     """
     check_window(from_us, to_us)
     return assemble(_read(Path(folder), from_us, to_us, keep_bad), from_us, to_us)

@@ -6,10 +6,11 @@ import math
 from datetime import UTC, datetime, timedelta
 
 from steelyard.lab.market import Coin
-from steelyard.lab.scales import coin_asset, inverse_perpetual, linear_perpetual, option
 from steelyard.lab.venues import Venue
 from steelyard.terms import Instrument
-from steelyard.terms.asset import USDC
+from steelyard.terms.asset import ACCOUNTING_ASSET, USDC
+from steelyard.terms.instrument import option_name
+from steelyard.terms.listing import asset_for, inverse_perpetual, linear_perpetual, option
 from steelyard.ticks import AssetListed, Event, InstrumentsListed, SourceListed
 
 YEAR_S = 365.0 * 86_400.0
@@ -27,7 +28,7 @@ def listing_events(
     """Return the listings in order: assets, sources of each coin, then all instruments at once."""
     events: list[Event] = [AssetListed(start_us, LISTING_ORIGIN, 1, USDC)]
     for coin in coins:
-        asset = coin_asset(coin.name, coin.first_price)
+        asset = asset_for(coin.name, coin.first_price)
         events.append(AssetListed(start_us, LISTING_ORIGIN, len(events) + 1, asset))
     for venue in venues:
         for coin in coins:
@@ -105,11 +106,14 @@ def _options(
 ) -> list[Instrument]:
     term = (expiry_us - start_us) / 1e6 / YEAR_S
     strikes = strike_ladder(coin.first_price, coin.implied_level * math.sqrt(term), each_side)
+    day = datetime.fromtimestamp(expiry_us // 1_000_000, tz=UTC)
+    prefix = coin.name if is_inverse else f"{coin.name}_{ACCOUNTING_ASSET}"
     return [
         option(
             coin.name,
+            option_name(prefix, day.day, day.month, day.year, str(strike), is_call),
+            str(strike),
             coin.first_price,
-            strike,
             expiry_us,
             is_call=is_call,
             is_inverse=is_inverse,

@@ -15,9 +15,14 @@ from __future__ import annotations
 
 import math
 
-from steelyard.quantities import UNITS_MAX, InputError
-from steelyard.terms import Asset, Instrument
-from steelyard.terms.asset import ACCOUNTING_ASSET, ACCOUNTING_EXPONENT, price_exponent_for
+from steelyard.quantities import UNITS_MAX, TermsError
+from steelyard.terms.asset import (
+    ACCOUNTING_ASSET,
+    ACCOUNTING_EXPONENT,
+    Asset,
+    price_exponent_for,
+)
+from steelyard.terms.instrument import Instrument
 
 ASSET_EXPONENT = 8
 LOT_USD_MAX = 15.0
@@ -31,7 +36,7 @@ CONTRACT_USD_OTHER = 10
 
 
 def asset_for(name: str, price: float) -> Asset:
-    """Return the asset with its scales at a reference price in USD. Errors: FEED-E08, TERM-E01.
+    """Return the asset with its scales at a reference price in USD. Errors: TERM-E05, TERM-E01.
 
     >>> asset_for("BTC", 117_000.0)
     Asset(name='BTC', exponent=8, price_exponent=2)
@@ -40,15 +45,14 @@ def asset_for(name: str, price: float) -> Asset:
 
 
 def linear_perpetual(asset: str, price: float) -> Instrument:
-    """Return the USDC-settled perpetual of a coin, scaled at a reference price. Errors: FEED-E08.
+    """Return the USDC-settled perpetual of a coin, scaled at a reference price. Errors: TERM-E05.
 
     >>> p = linear_perpetual("AAVE", 259.75)
     >>> p.name, p.lot_exponent, p.mark_exponent      # a lot of 2.60 USD, a mark of 0.00001
     ('AAVE_USDC-PERPETUAL', 2, 5)
     """
     _usable(asset, price)
-    digits = len(str(int(price))) if price >= 1.0 else 0
-    mark_exponent = max(2, min(8, 8 - digits))
+    mark_exponent = _linear_mark_exponent(price)
     lot_exponent = 0
     while lot_exponent < 6 and price > LOT_USD_MAX * 10**lot_exponent:
         lot_exponent += 1
@@ -68,7 +72,7 @@ def linear_perpetual(asset: str, price: float) -> Instrument:
 def inverse_perpetual(asset: str, price: float, contract_usd: int | None = None) -> Instrument:
     """Return the coin-settled perpetual of a coin; 100 USD a contract for BTC, 10 for the others.
 
-    Errors: FEED-E08.
+    Errors: TERM-E05.
 
     >>> p = inverse_perpetual("BTC", 117_000.0)
     >>> p.name, p.contract_usd, p.mark_exponent      # 100 / 117,000 = 854,700,855 · 10^-12 BTC
@@ -93,32 +97,49 @@ def inverse_perpetual(asset: str, price: float, contract_usd: int | None = None)
     )
 
 
-def inverse_option(
-    asset: str, name: str, strike: str, index: float, expiry_us: int, is_call: bool
+def option(
+    asset: str,
+    name: str,
+    strike: str,
+    index: float,
+    expiry_us: int,
+    *,
+    is_call: bool,
+    is_inverse: bool = True,
 ) -> Instrument:
-    """Return a coin-settled European option; the reference mark is the larger of one and strike/index.
+    """Return a European option settled in its coin (inverse) or in USDC, scaled at an index price.
 
-    Errors: FEED-E08.
+    The reference mark is the most it is worth without a move of the index: one coin or strike/index
+    coins, index or strike in USDC. Errors: TERM-E05.
 
-    >>> o = inverse_option("BTC", "BTC-7JAN26-60000-C", "60000", 88_530.0, 1_767_772_800_000_000, True)
+    >>> o = option("BTC", "BTC-7JAN26-60000-C", "60000", 88_530.0, 1_767_772_800_000_000, is_call=True)
     >>> o.lot_exponent, o.mark_exponent, o.position_limit
     (2, 8, 720575940)
     """
     _usable(asset, index)
-    reference = max(1.0, float(strike) / index)
+    if is_inverse:
+        mark_exponent, reference = OPTION_MARK_EXPONENT, max(1.0, float(strike) / index)
+    else:
+        mark_exponent = max(4, min(6, _linear_mark_exponent(index)))
+        reference = max(index, float(strike))
     return Instrument(
         name=name,
         kind="option",
         underlying=asset,
-        settlement=asset,
-        is_inverse=True,
+        settlement=asset if is_inverse else ACCOUNTING_ASSET,
+        is_inverse=is_inverse,
         lot_exponent=OPTION_LOT_EXPONENT,
-        mark_exponent=OPTION_MARK_EXPONENT,
-        position_limit=_limit(reference * 10**OPTION_MARK_EXPONENT),
+        mark_exponent=mark_exponent,
+        position_limit=_limit(reference * 10**mark_exponent),
         strike=strike,
         expiry_us=expiry_us,
         is_call=is_call,
     )
+
+
+def _linear_mark_exponent(price: float) -> int:
+    digits = len(str(int(price))) if price >= 1.0 else 0
+    return max(2, min(8, 8 - digits))
 
 
 def _limit(reference_mark: float) -> int:
@@ -130,8 +151,8 @@ def _limit(reference_mark: float) -> int:
 def _usable(asset: str, price: float) -> float:
     # The bounds keep every scale above inside what an instrument may state.
     if not 1e-6 <= price <= 1e9:
-        raise InputError(
-            "FEED-E08",
+        raise TermsError(
+            "TERM-E05",
             f"no scale fits {asset} at the reference price {price!r}",
             rule="a reference price is between 0.000001 and 1,000,000,000 USD",
             cure="list the asset with its scales in a market.toml",

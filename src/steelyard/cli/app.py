@@ -1,0 +1,208 @@
+"""The commands. Each is thin: it reads arguments, calls one function of an edge, prints the result.
+
+Exit codes: 0 ok, 1 a breach or a difference was found, 2 usage or bad input, 3 stale data, 4 corrupt.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from steelyard import __version__
+
+EXIT_OK, EXIT_BREACH, EXIT_USAGE, EXIT_STALE, EXIT_CORRUPT = range(5)
+
+app = typer.Typer(
+    name="steelyard",
+    help="A real-time margin engine for crypto derivatives: revalue, require, decide, explain, replay.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+Shards = Annotated[int, typer.Option(min=1, max=256, help="Shards that own the 256 account slots.")]
+JournalOption = Annotated[
+    Path | None, typer.Option("--journal", help="Where the journal is written (a new file).")
+]
+MethodOption = Annotated[
+    Path | None, typer.Option("--method", help="Margin method (TOML); the house method without it.")
+]
+FundOption = Annotated[
+    int, typer.Option("--insurance-fund", min=0, help="USDC in the insurance fund at the start.")
+]
+PlotOption = Annotated[
+    Path | None, typer.Option("--plot", help="Write the page of plots here (PNG).")
+]
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Show the version, or run a command."""
+    if version:
+        typer.echo(f"steelyard {__version__}")
+        raise typer.Exit(EXIT_OK)
+
+
+@app.command()
+def demo(
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the market and the accounts.")] = 7,
+    accounts: Annotated[str, typer.Option(help="population:N, or an account file.")] = (
+        "population:10000"
+    ),
+    minutes: Annotated[int, typer.Option(min=1, max=600, help="Market time.")] = 10,
+    speed: Annotated[str, typer.Option(help="Market seconds a wall second, or max.")] = "10",
+    law: Annotated[str, typer.Option(help="calm, stress or crash.")] = "crash",
+    shards: Shards = 1,
+    journal: JournalOption = None,
+    method: MethodOption = None,
+    insurance_fund: FundOption = 5_000_000,
+    plot: PlotOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a simulated venue live in this terminal: no data files, no network."""
+    from steelyard.cli.run import run_session
+    from steelyard.cli.wiring import parse_speed, simulated_session
+
+    factor = parse_speed(speed)
+    session = simulated_session(
+        seed, accounts, 60 * minutes, law, shards, journal, method, insurance_fund, _say(as_json)
+    )
+    run_session(session, f"simulated venue, seed {seed}", factor, as_json, plot, is_live=True)
+
+
+@app.command()
+def run(
+    market: Annotated[Path, typer.Option(help="Folder or file of a recorded market.")],
+    from_: Annotated[str, typer.Option("--from", help="First instant, ISO 8601 UTC.")],
+    to: Annotated[str, typer.Option("--to", help="Instant after the last, ISO 8601 UTC.")],
+    chain: Annotated[
+        Path | None, typer.Option(help="Folder or file of a recorded option chain.")
+    ] = None,
+    accounts: Annotated[str, typer.Option(help="population:N, or an account file.")] = (
+        "population:10000"
+    ),
+    seed: Annotated[int, typer.Option(min=0, help="Seed of a generated population.")] = 7,
+    shards: Shards = 1,
+    speed: Annotated[str, typer.Option(help="Market seconds a wall second, or max.")] = "max",
+    journal: JournalOption = None,
+    method: MethodOption = None,
+    insurance_fund: FundOption = 5_000_000,
+    plot: PlotOption = None,
+    live: Annotated[
+        bool, typer.Option(help="Show the live view instead of a progress bar.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run the engine over a recorded market."""
+    from steelyard.cli.run import run_session
+    from steelyard.cli.wiring import parse_speed, parse_time_us, recorded_session
+
+    factor = parse_speed(speed)
+    session = recorded_session(
+        market, chain, accounts, seed, parse_time_us(from_, "from"), parse_time_us(to, "to"),
+        shards, journal, method, insurance_fund, _say(as_json),
+    )  # fmt: skip
+    run_session(session, f"recorded market {market}", factor, as_json, plot, is_live=live)
+
+
+@app.command()
+def replay(
+    journal: Annotated[Path, typer.Argument(help="A journal written by run or demo.")],
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check every byte, outcome and state hash.")
+    ] = False,
+    shards: Shards = 1,
+    to_seq: Annotated[int | None, typer.Option(min=1, help="Stop after this event.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Replay a journal and compare every outcome and state hash with what was recorded."""
+    from steelyard.cli.replay import replay_command
+
+    raise typer.Exit(replay_command(journal, verify, shards, to_seq, as_json))
+
+
+@app.command()
+def explain(
+    account: Annotated[str, typer.Argument(help="An account, or one isolated position of it.")],
+    journal: Annotated[
+        Path | None, typer.Option("--journal", help="A journal; the newest one here without it.")
+    ] = None,
+    seq: Annotated[
+        int | None, typer.Option(min=1, help="Explain after this event, not the decision.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Answer "why?": the parts of the requirement, the scenario that binds, and the story."""
+    from steelyard.cli.explain import explain_command
+
+    raise typer.Exit(explain_command(account, journal, seq, as_json))
+
+
+@app.command()
+def margin(
+    accounts: Annotated[Path, typer.Argument(help="Accounts: CSV, Parquet or JSON.")],
+    market: Annotated[
+        Path | None, typer.Option(help="Recorded market for the prices; simulated without it.")
+    ] = None,
+    chain: Annotated[Path | None, typer.Option(help="Recorded option chain.")] = None,
+    at: Annotated[str, typer.Option(help="Instant of the prices, ISO 8601 UTC.")] = (
+        "2025-10-10T21:10:00Z"
+    ),
+    method: MethodOption = None,
+    parts: Annotated[bool, typer.Option(help="Show every part of every requirement.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """State the margin of the accounts in a file; exit code 1 if one is below its requirement."""
+    from steelyard.cli.margin import margin_command
+
+    raise typer.Exit(margin_command(accounts, market, chain, at, method, parts, as_json))
+
+
+@app.command()
+def doctor(
+    warm: Annotated[bool, typer.Option("--warm", help="Compile the kernels now.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check this machine: versions, fused multiply-add, exact kernels, disk flush, journal."""
+    from steelyard.cli.doctor import doctor_command
+
+    raise typer.Exit(doctor_command(warm, as_json))
+
+
+def _say(as_json: bool):  # type: ignore[no-untyped-def]  # a small closure over stderr
+    """Return what tells the user, on stderr, what is being prepared."""
+
+    def say(text: str) -> None:
+        if not as_json or sys.stderr.isatty():
+            print(f"steelyard: {text}", file=sys.stderr)
+
+    return say
+
+
+def main() -> None:
+    """Run the command line; expected failures become one line and an exit code."""
+    from steelyard.quantities.errors import JournalError, MarketError, SteelyardError
+
+    try:
+        app()
+    except SteelyardError as error:
+        from steelyard.cli.failures import show_error
+
+        show_error(error)
+        if isinstance(error, JournalError):
+            sys.exit(EXIT_CORRUPT)
+        sys.exit(EXIT_STALE if isinstance(error, MarketError) else EXIT_USAGE)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(EXIT_OK)
+
+
+if __name__ == "__main__":
+    main()
