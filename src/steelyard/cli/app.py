@@ -130,7 +130,10 @@ def replay(
 
 @app.command()
 def explain(
-    account: Annotated[str, typer.Argument(help="An account, or one isolated position of it.")],
+    account: Annotated[
+        str | None,
+        typer.Argument(help="An account or an isolated position; the worst off without it."),
+    ] = None,
     journal: Annotated[
         Path | None, typer.Option("--journal", help="A journal; the newest one here without it.")
     ] = None,

@@ -44,9 +44,12 @@ class Found:
     last_seq: int = 0
 
 
-def explain_command(account: str, journal: Path | None, seq: int | None, as_json: bool) -> int:
-    """Print the explanation of an account; return the exit code."""
+def explain_command(
+    account: str | None, journal: Path | None, seq: int | None, as_json: bool
+) -> int:
+    """Print the explanation of an account, or of the first that went deepest; return the exit code."""
     path = journal or newest_journal()
+    account = account or _worst_off(path)
     found = _look_through(path, account)
     unit, wanted = _moment(account, found, seq, path)
     risk, engine = risk_at(path, unit, wanted, as_decided=seq is None and unit in found.decisions)
@@ -70,6 +73,27 @@ def newest_journal() -> Path:
             cure="run `steelyard demo` first, or name one with --journal",
         )
     return max(found, key=lambda p: p.stat().st_mtime_ns)
+
+
+def _worst_off(path: Path) -> str:
+    """Return the first account of those that reached the deepest state. Errors: CLIC-E07."""
+    deepest, name = 0, ""
+    with JournalReader.open_reader(path) as reader:
+        for record in reader.read():
+            if record.kind != KIND_OUTCOMES:
+                continue
+            for outcome in decode_outcomes(record.payload):
+                if isinstance(outcome, StateChanged) and outcome.current > deepest:
+                    deepest, name = outcome.current, owner_of(outcome.subject)
+    if not name:
+        raise InputError(
+            "CLIC-E07",
+            "no account of this journal has left the state healthy",
+            rule="without a name, the account that went deepest is explained",
+            cure="name an account",
+            journal=str(path),
+        )
+    return name
 
 
 def _look_through(path: Path, account: str) -> Found:
