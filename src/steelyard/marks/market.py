@@ -25,7 +25,8 @@ class MarketState:
 
     Assets: index_units (int64, 10^-price_exponent USD, 0 = no price yet), is_protected (bool),
     had_quorum (bool). Instruments: mark_units (int64), has_mark (bool), basis_ppb, volatility (float64,
-    decimal, 0 = none), forward_ratio (float64). Sources: `readings[asset]` maps a name to its row.
+    decimal, 0 = none), forward_ratio (float64), and of the terms lots_per_unit, mark_scale,
+    mark_limit. Sources: `readings[asset]` maps a name to its row.
     """
 
     def __init__(self) -> None:
@@ -51,6 +52,10 @@ class MarketState:
         self.basis_ppb = np.zeros(INITIAL_CAPACITY, np.int64)
         self.volatility = np.zeros(INITIAL_CAPACITY, np.float64)
         self.forward_ratio = np.ones(INITIAL_CAPACITY, np.float64)
+        self.lots_per_unit = np.ones(INITIAL_CAPACITY, np.float64)
+        self.mark_scale = np.ones(INITIAL_CAPACITY, np.float64)
+        self.mark_limit = np.zeros(INITIAL_CAPACITY, np.int64)
+        self._option_slots: dict[int, NDArray[np.int32]] = {}
         self.list_asset(USDC)
         self.index_units[0] = 10**USDC.price_exponent
         self.is_protected[0] = False
@@ -79,7 +84,7 @@ class MarketState:
         if slot >= len(self.mark_units):
             for name in (
                 "underlying_of", "settlement_of", "mark_units", "has_mark", "is_settled",
-                "basis_ppb", "volatility", "forward_ratio",
+                "basis_ppb", "volatility", "forward_ratio", "lots_per_unit", "mark_scale", "mark_limit",
             ):  # fmt: skip
                 setattr(self, name, _grown(getattr(self, name)))
         self.instruments.append(instrument)
@@ -88,6 +93,10 @@ class MarketState:
         self.underlying_of[slot] = underlying
         self.settlement_of[slot] = self.asset_slots[instrument.settlement]
         self.forward_ratio[slot] = 1.0
+        self.lots_per_unit[slot] = float(10**instrument.lot_exponent)
+        self.mark_scale[slot] = float(10**instrument.mark_exponent)
+        self.mark_limit[slot] = instrument.mark_max
+        self._option_slots.pop(underlying, None)
         of = self.options_of if instrument.is_option else self.perpetuals_of
         of[underlying].append(slot)
         return slot
@@ -100,6 +109,14 @@ class MarketState:
         known = self.readings[asset].get(source)
         price, at = (known.price, known.exchange_time_us) if known else (0.0, 0)
         self.readings[asset][source] = SourceReading(price, at, weight, number, stale_after_us)
+
+    def option_slots(self, asset: int) -> NDArray[np.int32]:
+        """Return the slots of an underlying's options that have a volatility and have not settled."""
+        listed = self._option_slots.get(asset)
+        if listed is None:
+            listed = np.array(self.options_of[asset], np.int32)
+            self._option_slots[asset] = listed
+        return listed[(self.volatility[listed] > 0.0) & ~self.is_settled[listed]]
 
     def index_price(self, asset: int) -> float:
         """Return the quantised index of an asset in USD (0.0 when there was never a price)."""

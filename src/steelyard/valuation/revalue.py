@@ -142,14 +142,7 @@ def _revalue_options(
     price: float,
     multiplier: NDArray[np.float64],
 ) -> None:
-    slots = np.array(
-        [
-            i
-            for i in market.options_of[a]
-            if market.volatility[i] > 0.0 and not market.is_settled[i]
-        ],
-        np.int32,
-    )
+    slots = market.option_slots(a)
     if not len(slots):
         return
     years = np.maximum(columns.expiry_us[slots] - market.time_us, 0) / YEAR_US
@@ -159,7 +152,7 @@ def _revalue_options(
     strike, is_call = columns.strike[slots], columns.is_call[slots]
     premium = black76_price(is_call, forward, strike, volatility, years)
     is_inverse = columns.kind[slots] == INVERSE_OPTION
-    lots_per_unit = np.array([10 ** market.instruments[i].lot_exponent for i in slots.tolist()])
+    lots_per_unit = market.lots_per_unit[slots]
     usd_premium = np.where(is_inverse, premium / ratio, premium)
     _write_option_marks(market, slots, premium, forward, is_inverse)
     up, down = volatility_multipliers(
@@ -191,10 +184,8 @@ def _write_option_marks(
     is_inverse: NDArray[np.bool_],
 ) -> None:
     """Quantise premiums to integer marks; one that does not fit its bound loses its mark."""
-    scale = np.array([float(10 ** market.instruments[i].mark_exponent) for i in slots.tolist()])
-    limit = np.array([market.instruments[i].mark_max for i in slots.tolist()], np.int64)
-    units, fits = option_mark_units(premium, forward, is_inverse, scale)
-    fits = fits & (units <= limit)
+    units, fits = option_mark_units(premium, forward, is_inverse, market.mark_scale[slots])
+    fits = fits & (units <= market.mark_limit[slots])
     market.mark_units[slots] = np.where(fits, units, market.mark_units[slots])
     market.has_mark[slots] = fits
 
