@@ -35,7 +35,8 @@ def plan_unit(
     shortfall: target ratio × maintenance requirement − maintenance balance, micro-USDC; the two
     tables hold what each underlying requires and what closing it whole would cost; closable says,
     per instrument slot, that neither its asset is protected nor its mark missing; is_due: the pause
-    since the unit's last reduction is over.
+    since the unit's last reduction is over. Nothing is reduced without a shortfall: a state lasts a
+    little longer than its cause (hysteresis).
     """
     plan: list[Instruction] = []
     if state >= State.ORDERS_CANCELLED and has_orders:
@@ -44,7 +45,7 @@ def plan_unit(
         return plan
     if state is State.FULL_LIQUIDATION:
         plan.append(Liquidate(unit))
-    elif state is State.PARTIAL_REDUCTION:
+    elif state is State.PARTIAL_REDUCTION and shortfall > 0:
         plan.extend(
             _reductions(
                 unit, shortfall, positions, maintenance_by_underlying, cost_by_underlying,

@@ -15,6 +15,9 @@ import msgspec
 
 from steelyard.quantities import PPM, TermsError
 
+TIERS_MAX = 8
+DAY_US = 86_400_000_000
+
 
 class Grid(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The scenario grid: price moves in fractions of a range, tails, and the volatility rule."""
@@ -216,12 +219,26 @@ def check_method(method: Method) -> Method:
             "states begin in descending order",
         ),
         (levels.full_liquidation_ppm > 0, "levels.full_liquidation_ppm", "above zero"),
+        (levels.warning_ppm <= 2 * PPM, "levels.warning_ppm", "at most 2"),
+        (0 <= levels.hysteresis_ppm <= PPM // 5, "levels.hysteresis_ppm", "between 0 and 20 %"),
         (0 < liquidation.step_ppm <= PPM, "liquidation.step_ppm", "a share in (0, 1]"),
         (0 <= liquidation.fee_ppm <= PPM // 10, "liquidation.fee_ppm", "between 0 and 10 %"),
         (
-            liquidation.target_ratio_ppm > levels.partial_reduction_ppm,
+            0 <= liquidation.taker_fee_ppm <= PPM // 10,
+            "liquidation.taker_fee_ppm",
+            "between 0 and 10 %",
+        ),
+        (0 <= liquidation.interval_us <= DAY_US, "liquidation.interval_us", "at most a day"),
+        (
+            liquidation.target_ratio_ppm > levels.partial_reduction_ppm + levels.hysteresis_ppm,
             "liquidation.target_ratio_ppm",
-            "above the ratio at which reductions begin",
+            "above the ratio at which reductions end",
+        ),
+        (method.index.basis_smoothing_us > 0, "index.basis_smoothing_us", "above zero"),
+        (
+            min(grid.term_floor_days, grid.volatility_range_up, grid.volatility_range_down) > 0,
+            "grid.term_floor_days",
+            "the volatility rule's numbers are above zero",
         ),
         (method.index.quorum_sources >= 1, "index.quorum_sources", "at least one"),
         (0 <= method.index.basis_bound_ppm <= PPM // 2, "index.basis_bound_ppm", "at most 50 %"),
@@ -256,9 +273,9 @@ def _table_rules(method: Method, widest: float) -> list[tuple[bool, str, str]]:
                 "above the half spread and below 1",
             ),
             (
-                _tiers_ascend(u.tiers),
+                len(u.tiers) <= TIERS_MAX and _tiers_ascend(u.tiers),
                 f"{field}.tiers",
-                "notional and rates ascend, initial ≥ maintenance, the last tier without end",
+                f"at most {TIERS_MAX}, notional and rates ascend, initial ≥ maintenance, the last tier without end",
             ),
         ]
     for name, c in method.collateral.items():
