@@ -5,6 +5,12 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
+MONEY_MAX = 10**18
+"""Micro-USDC at which equity saturates: a trillion dollars; beyond it nothing is told apart."""
+
+REQUIREMENT_MAX = 4 * 10**18
+"""Micro-USDC at which a requirement saturates, above any balance, so that it is never met."""
+
 
 class Part(msgspec.Struct, frozen=True, array_like=True):
     """A named share of a requirement. scope: underlying or asset it comes from, or empty.

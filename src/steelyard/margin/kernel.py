@@ -1,50 +1,71 @@
 """The pass over all margin units: one compiled function, no branch on who is asked for.
 
 `require_unit` is the whole arithmetic of a requirement; the batch calls it for every row, an
-explanation calls it for one row and keeps the scratch, so both show the same numbers.
+explanation calls it for one row and keeps the scratch, so both show the same numbers. Readable twin:
+`require_unit_twin`.
 
-Scratch `parts` has one row an asset (= underlying) and these columns, USD:
+Positions of a unit are ordered by underlying, so a unit is walked once: all positions of one
+underlying, then what they bring together. What settles in coins settles in the underlying itself,
+all else in the accounting asset (slot 0), so two sums of ledger units suffice on the way.
+
+Scratch `parts` has one row an asset (= underlying) and these columns, USD, filled where a unit holds
+something:
     SCENARIO    worst scenario loss (portfolio), 0 otherwise
     SHORT_MIN   minimum for net short options (portfolio), 0 otherwise
     CLOSE_COST  fee and slippage of closing the positions
     TIER_MAINTENANCE, TIER_INITIAL   tiered and option requirement (cross, isolated), 0 otherwise
-    BEST        best scenario gain (filled for protected assets only)
-    WORST_AT    column of the worst scenario
+    EXPOSURE    coins open to price moves: the balance less what inverse perpetuals cost
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from numba import njit
-
-from steelyard.margin.vector import accumulate
+from steelyard.margin.account_risk import MONEY_MAX, REQUIREMENT_MAX
+from steelyard.margin.compiled import inline, jit
+from steelyard.margin.vector import COLUMNS, accumulate, worst
 from steelyard.valuation.columns import (
+    CLOSE_FEE,
+    HALF_SPREAD,
+    IMPACT,
     INVERSE_PERPETUAL,
     LINEAR_OPTION,
+    NOTIONAL,
+    OPTION_INITIAL,
+    OPTION_LONG,
+    OPTION_MAINTENANCE,
+    SLIP_MAX,
 )
 from steelyard.valuation.intrinsics import ceil
 
-SCENARIO, SHORT_MIN, CLOSE_COST, TIER_MAINTENANCE, TIER_INITIAL, BEST, WORST_AT = range(7)
-PART_COLUMNS = 7
+SCENARIO, SHORT_MIN, CLOSE_COST, TIER_MAINTENANCE, TIER_INITIAL, EXPOSURE = range(6)
+PART_COLUMNS = 6
 PORTFOLIO_MODE = 2
 MICRO = 1e6
-USD_MAX = 4e12  # a requirement beyond this saturates: it is refused whatever the balance
+_CEILING = float(REQUIREMENT_MAX)
+_BEYOND = 1.5 * MONEY_MAX
+_UNITS_END = 2**62 - 1
 
-jit = njit(cache=True, nogil=True, error_model="numpy")
+
+@inline
+def clamp(value: int, bound: int) -> int:
+    """Return the value within ±bound."""
+    return min(max(value, -bound), bound)
 
 
 @jit
 def usd_floor(amount: int, per_coin: int, price_micro: int, multiplier: int, divisor: int) -> int:
-    """Return ledger units in micro-USDC, rounded down, exactly and within int64.
+    """Return ledger units in micro-USDC, rounded down, exactly, within ±MONEY_MAX.
 
     The whole coins and the rest are converted apart: 10^8 units a coin times a price in micro-USDC
-    would not fit.
+    would not fit. An estimate in floats catches what would not fit even so.
     """
+    estimate = float(amount) / float(per_coin) * float(price_micro)
+    if not abs(estimate) < _BEYOND:
+        return MONEY_MAX if amount > 0 else -MONEY_MAX
     whole = amount // per_coin
     rest = amount - whole * per_coin
-    return whole * price_micro + (rest * multiplier) // divisor
+    return clamp(whole * price_micro + (rest * multiplier) // divisor, MONEY_MAX)
 
 
 @jit
@@ -55,42 +76,22 @@ def haircut(value: int, ppm: int) -> int:
 
 @jit
 def usd_ceil(value: float) -> int:
-    """Return USD in micro-USDC, rounded up."""
-    return int(ceil(min(value, USD_MAX) * MICRO))
+    """Return USD in micro-USDC, rounded up; REQUIREMENT_MAX for what is larger, and for NaN."""
+    scaled = value * MICRO
+    return int(ceil(scaled)) if scaled < _CEILING else REQUIREMENT_MAX
 
 
-@jit
-def _coin_totals(
-    row: int, assets: int, book: Any, val: Any, mark_units: Any, settlement: Any,
-    coin_units: Any, coin_exposure: Any, mark_value: Any,
-) -> None:  # fmt: skip
-    """Fill per asset: ledger units held, unrealised included; coins open to price moves."""
-    balances, start, count, instrument, quantity, cost = book
-    for a in range(assets):
-        coin_units[a] = balances[row, a]
-        coin_exposure[a] = float(balances[row, a]) / float(val.units_per_coin[a])
-        mark_value[a] = 0
-    for p in range(start[row], start[row] + count[row]):
-        i = instrument[p]
-        a = settlement[i]
-        unrealised = (quantity[p] * mark_units[i] - cost[p]) // val.fine_per_unit[i]
-        coin_units[a] += unrealised
-        mark_value[a] += unrealised
-        if val.kind[i] == INVERSE_PERPETUAL:
-            coin_exposure[a] -= float(cost[p]) * val.coins_per_fine[i]
-
-
-@jit
-def _close_cost(lots: float, i: int, val: Any) -> float:
+@inline
+def close_cost(lots: float, i: int, per_lot: Any) -> float:
     """Return USD that closing `lots` of an instrument costs: fee, half spread and impact."""
-    notional = lots * val.notional[i]
-    slip: float = min(val.half_spread[i] + val.impact[i] * notional, val.slip_max[i])
-    cost: float = lots * val.close_fee[i] + notional * slip
+    notional = lots * per_lot[i, NOTIONAL]
+    slip: float = min(per_lot[i, HALF_SPREAD] + per_lot[i, IMPACT] * notional, per_lot[i, SLIP_MAX])
+    cost: float = lots * per_lot[i, CLOSE_FEE] + notional * slip
     return cost
 
 
-@jit
-def _tier(notional: float, u: int, bounds: Any, rates: Any, deductions: Any) -> float:
+@inline
+def tier(notional: float, u: int, bounds: Any, rates: Any, deductions: Any) -> float:
     """Return the piecewise-continuous tiered requirement of a notional, USD."""
     k = 0
     while bounds[u, k] > 0.0 and notional > bounds[u, k]:
@@ -99,137 +100,164 @@ def _tier(notional: float, u: int, bounds: Any, rates: Any, deductions: Any) -> 
     return required
 
 
-@jit
-def _position_parts(
-    row: int, mode: int, book: Any, val: Any, underlying: Any, parts: Any, rates: Any
-) -> None:
-    """Add what each position brings on its own: closing cost, tiers, short options."""
-    _, start, count, instrument, quantity, _ = book
-    for p in range(start[row], start[row] + count[row]):
+@inline
+def position_rates(lots: int, i: int, u: int, val: Any) -> tuple[float, float]:
+    """Return maintenance and initial of a position outside portfolio margin, USD."""
+    size = abs(float(lots))
+    if val.kind[i] < LINEAR_OPTION:
+        notional = size * val.per_lot[i, NOTIONAL]
+        keep = tier(notional, u, val.tier_bound, val.tier_maintenance, val.deduct_maintenance)
+        return keep, tier(notional, u, val.tier_bound, val.tier_initial, val.deduct_initial)
+    if lots > 0:
+        return size * val.per_lot[i, OPTION_LONG], size * val.per_lot[i, OPTION_LONG]
+    return size * val.per_lot[i, OPTION_MAINTENANCE], size * val.per_lot[i, OPTION_INITIAL]
+
+
+@inline
+def _walk_underlying(
+    p: int, end: int, u: int, mode: int, book: Any, val: Any, mark_units: Any, underlying: Any,
+    rates: Any, parts: Any,
+) -> tuple[int, int, int]:  # fmt: skip
+    """Walk the positions of one underlying from row p on, filling its parts.
+
+    Return the row behind them, and the ledger units they are worth in the underlying's own coin and
+    in the accounting asset.
+    """
+    _, _, _, instrument, quantity, cost = book
+    own = settled = 0
+    minimum = closing = keep = open_ = 0.0
+    coins = parts[u, EXPOSURE]
+    while p < end:
         i = instrument[p]
-        u = underlying[i]
+        if underlying[i] != u:
+            break
+        kind = val.kind[i]
         lots = abs(float(quantity[p]))
-        parts[u, CLOSE_COST] += _close_cost(lots, i, val)
-        is_option = val.kind[i] >= LINEAR_OPTION
-        if mode == PORTFOLIO_MODE:
-            if is_option and quantity[p] < 0:
-                parts[u, SHORT_MIN] += lots * val.notional[i] * rates.short_minimum
-        elif not is_option:
-            notional = lots * val.notional[i]
-            parts[u, TIER_MAINTENANCE] += _tier(
-                notional, u, val.tier_bound, val.tier_maintenance, val.deduct_maintenance
-            )
-            parts[u, TIER_INITIAL] += _tier(
-                notional, u, val.tier_bound, val.tier_initial, val.deduct_initial
-            )
-        elif quantity[p] > 0:
-            parts[u, TIER_MAINTENANCE] += lots * val.option_long[i]
-            parts[u, TIER_INITIAL] += lots * val.option_long[i]
+        value = (quantity[p] * mark_units[i] - cost[p]) // val.fine_per_unit[i]
+        if kind & 1:
+            own = clamp(own + value, _UNITS_END)
         else:
-            parts[u, TIER_MAINTENANCE] += lots * val.option_maintenance[i]
-            parts[u, TIER_INITIAL] += lots * val.option_initial[i]
+            settled = clamp(settled + value, _UNITS_END)
+        coins -= float(cost[p]) * (val.coins_per_fine[i] if kind == INVERSE_PERPETUAL else 0.0)
+        closing += close_cost(lots, i, val.per_lot)
+        if mode == PORTFOLIO_MODE:
+            is_short = kind >= LINEAR_OPTION and quantity[p] < 0
+            share = rates.short_minimum if is_short else 0.0
+            minimum += lots * val.per_lot[i, NOTIONAL] * share
+        else:
+            kept, opened = position_rates(quantity[p], i, u, val)
+            keep += kept
+            open_ += opened
+        p += 1
+    parts[u, EXPOSURE] = coins
+    parts[u, SHORT_MIN] = minimum
+    parts[u, CLOSE_COST] = closing
+    parts[u, TIER_MAINTENANCE] = keep
+    parts[u, TIER_INITIAL] = open_
+    return p, own, settled
 
 
 @jit
-def _scenario_parts(
-    row: int, mode: int, assets: int, book: Any, val: Any, underlying: Any, protected: Any,
-    coin_exposure: Any, sums: Any, parts: Any,
+def accumulate_row(
+    table: Any, instrument: Any, quantity: Any, first: int, last: int, spot: Any, u: int,
+    coins: float, sums: Any,
 ) -> None:  # fmt: skip
-    """Fill worst loss and best gain per underlying from the scenario table."""
-    _, start, count, instrument, quantity, _ = book
-    first = start[row]
-    end = start[row] + count[row]
-    for u in range(1, assets):
-        last = first
-        while last < end and underlying[instrument[last]] == u:
-            last += 1
-        holds = last > first or coin_exposure[u] != 0.0
-        if holds and (mode == PORTFOLIO_MODE or protected[u]):
-            accumulate(
-                val.table, instrument, quantity, first, last, val.spot_table, u,
-                coin_exposure[u], sums,
-            )  # fmt: skip
-            low, high, at = 0.0, 0.0, -1
-            for s in range(32):
-                if sums[s] < low:
-                    low, at = sums[s], s
-                high = max(high, sums[s])
-            if mode == PORTFOLIO_MODE:
-                parts[u, SCENARIO] = -low
-            parts[u, WORST_AT] = float(at)
-            parts[u, BEST] = high if protected[u] else 0.0
-        first = last
+    """Write a unit's P&L per scenario in one underlying into `sums`; arguments as `accumulate`."""
+    accumulate(table, instrument, quantity, first, last, spot, u, coins, sums)
 
 
-@jit
+@inline
+def _best(
+    first: int, last: int, u: int, book: Any, val: Any, coins: float, sums: Any
+) -> float:  # fmt: skip
+    """Return the best gain of one underlying over the scenarios, USD, at least zero."""
+    accumulate(val.table, book[3], book[4], first, last, val.spot_table, u, coins, sums)
+    high = 0.0
+    for s in range(COLUMNS):
+        high = max(high, sums[s])
+    return high
+
+
+@inline
+def _collateral(a: int, units: int, mode: int, val: Any) -> tuple[int, int, int]:
+    """Return an asset's value and its two haircuts, micro-USDC (portfolio: coins have none)."""
+    value = usd_floor(
+        units, val.units_per_coin[a], val.price_micro[a], val.split_multiplier[a],
+        val.split_divisor[a],
+    )  # fmt: skip
+    if value <= 0 or (mode == PORTFOLIO_MODE and a > 0):
+        return value, 0, 0
+    return value, haircut(value, val.haircut_initial[a]), haircut(value, val.haircut_maintenance[a])
+
+
+@inline
 def require_unit(
     row: int, mode: int, assets: int, book: Any, val: Any, mark_units: Any, underlying: Any,
-    settlement: Any, protected: Any, rates: Any, scratch: Any, out: Any,
+    protected: Any, rates: Any, scratch: Any, out: Any,
 ) -> None:  # fmt: skip
     """Fill the six results of one unit into `out` and leave the parts in the scratch."""
-    coin_units, coin_exposure, mark_value, sums, parts = scratch
-    for u in range(assets):
-        for k in range(PART_COLUMNS):
-            parts[u, k] = 0.0
-    _coin_totals(
-        row, assets, book, val, mark_units, settlement, coin_units, coin_exposure, mark_value
-    )
-    _position_parts(row, mode, book, val, underlying, parts, rates)
-    _scenario_parts(row, mode, assets, book, val, underlying, protected, coin_exposure, sums, parts)
-    equity = 0
-    haircut_initial = 0
-    haircut_maintenance = 0
-    kindness = 0.0
-    initial = 0.0
-    maintenance = 0.0
-    for a in range(assets):
-        if coin_units[a] != 0:
-            value = usd_floor(
-                coin_units[a], val.units_per_coin[a], val.price_micro[a],
-                val.split_multiplier[a], val.split_divisor[a],
-            )  # fmt: skip
-            equity += value
-            if value > 0 and (mode != PORTFOLIO_MODE or a == 0):
-                haircut_initial += haircut(value, val.haircut_initial[a])
-                cut = haircut(value, val.haircut_maintenance[a])
-                haircut_maintenance += cut
-                if protected[a]:
-                    kindness += float(cut) / MICRO
-        own_maintenance = (
-            parts[a, SCENARIO] * rates.maintenance_factor
-            + parts[a, SHORT_MIN]
-            + parts[a, CLOSE_COST]
-            + parts[a, TIER_MAINTENANCE]
+    balances, start, count, instrument, quantity, _ = book
+    coin_units, mark_value, sums, parts = scratch
+    p = start[row]
+    end = p + count[row]
+    equity = cut_initial = cut_maintenance = kind_cut = cash_value = 0
+    initial = maintenance = kindness = 0.0
+    for u in range(1, assets):
+        held = balances[row, u]
+        if held == 0 and (p == end or underlying[instrument[p]] != u):
+            continue
+        first = p
+        parts[u, EXPOSURE] = float(held) / float(val.units_per_coin[u])
+        p, own, settled = _walk_underlying(
+            first, end, u, mode, book, val, mark_units, underlying, rates, parts
         )
+        cash_value = clamp(cash_value + settled, _UNITS_END)
+        coin_units[u] = clamp(held + own, _UNITS_END)
+        mark_value[u] = own
+        coins = parts[u, EXPOSURE]
+        loss = 0.0
+        if mode == PORTFOLIO_MODE and (p > first or coins != 0.0):
+            low = worst(val.table, instrument, quantity, first, p, val.spot_table, u, coins)
+            loss = 0.0 if low > 0.0 else -low
+        parts[u, SCENARIO] = loss
+        rest = parts[u, SHORT_MIN] + parts[u, CLOSE_COST]
+        own_maintenance = loss * rates.maintenance_factor + rest + parts[u, TIER_MAINTENANCE]
         maintenance += own_maintenance
-        initial += (
-            parts[a, SCENARIO] * rates.initial_factor
-            + parts[a, SHORT_MIN]
-            + parts[a, CLOSE_COST]
-            + parts[a, TIER_INITIAL]
-        )
-        if protected[a]:
-            kindness += own_maintenance + parts[a, BEST]
+        initial += loss * rates.initial_factor + rest + parts[u, TIER_INITIAL]
+        value, first_cut, second_cut = _collateral(u, coin_units[u], mode, val)
+        equity = clamp(equity + value, MONEY_MAX)
+        cut_initial = clamp(cut_initial + first_cut, MONEY_MAX)
+        cut_maintenance = clamp(cut_maintenance + second_cut, MONEY_MAX)
+        if protected[u]:
+            kind_cut = clamp(kind_cut + second_cut, MONEY_MAX)
+            kindness += own_maintenance + _best(first, p, u, book, val, coins, sums)
+    coin_units[0] = clamp(balances[row, 0] + cash_value, _UNITS_END)
+    mark_value[0] = cash_value
+    value, first_cut, second_cut = _collateral(0, coin_units[0], mode, val)
+    equity = clamp(equity + value, MONEY_MAX)
     out[0] = equity
-    out[1] = equity - haircut_initial
-    out[2] = equity - haircut_maintenance
+    out[1] = equity - clamp(cut_initial + first_cut, MONEY_MAX)
+    out[2] = equity - clamp(cut_maintenance + second_cut, MONEY_MAX)
     out[3] = usd_ceil(initial)
     out[4] = usd_ceil(maintenance)
-    out[5] = out[2] - out[4] + usd_ceil(kindness)
+    out[5] = out[2] - out[4] + kind_cut + usd_ceil(kindness)
 
 
 @jit
 def require_rows(
     rows: Any, mode: Any, assets: int, book: Any, val: Any, mark_units: Any, underlying: Any,
-    settlement: Any, protected: Any, rates: Any, scratch: Any, results: Any,
+    protected: Any, rates: Any, scratch: Any, results: Any,
 ) -> None:  # fmt: skip
-    """Fill the results of the given rows; `results` is (6, units) int64."""
-    out = np.zeros(6, np.int64)
+    """Fill the results of the given rows; `results` is (6, units) int64.
+
+    The scratch is left as the last row filled it, which is how one unit is explained.
+    """
+    out = scratch[4]
     for k in range(len(rows)):
         row = rows[k]
         require_unit(
-            row, mode[row], assets, book, val, mark_units, underlying, settlement, protected,
-            rates, scratch, out,
+            row, mode[row], assets, book, val, mark_units, underlying, protected, rates, scratch,
+            out,
         )  # fmt: skip
         for j in range(6):
             results[j, row] = out[j]

@@ -1,28 +1,39 @@
-"""Order margin: what resting orders add to the initial requirement.
+"""Order margin: what resting orders add to the initial requirement, so that no fill can break it.
 
-Portfolio units: over the worst subset of fills. Per scenario the subsets decouple, since an order
-worsens a scenario or it does not: min over subsets and scenarios of P&L equals the minimum over
-scenarios of P(s) + Σ min(0, p_o(s)), with p_o(s) the P&L of order o filled at its limit, fee paid,
-and marked in scenario s. Other units: per instrument the worse of all buys or all sells filled, at
-the tiered or option initial rate, plus what the fills lose against the mark, plus fees.
+Let a set S of the orders fill, each at its limit. What is then missing from the initial margin
+balance grows by no more than this, whatever S:
+
+    cost of a fill      what it loses against the mark, its fee, and a rounding; a gain counts nothing,
+                        since the mark will have moved before such an order fills
+    closing cost        of the larger of: all buys of the instrument filled, all sells filled
+    portfolio units     short-option minimum with all sells filled; and per underlying
+                        max(Σ c_o, max_s[−f·P(s) + Σ max(0, c_o − f·r_o(s))]) − f·max(0, −min P)
+    other units         initial rate of the larger of: all buys filled, all sells filled
+
+with c_o the cost of order o, f the initial factor, P(s) the unit's P&L in scenario s and r_o(s) that
+of the order's lots, paid for in coins where it settles in coins. Per scenario the subsets decouple:
+an order makes it worse or it does not, so no subset is ever enumerated.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from steelyard.book import Book, RestingOrder
-from steelyard.margin.kernel import PORTFOLIO_MODE, _tier, usd_ceil
-from steelyard.margin.require import rates_of
-from steelyard.margin.vector import accumulate
+from steelyard.margin.kernel import PORTFOLIO_MODE, usd_ceil
+from steelyard.margin.require import rates_of, scenario_sums
+from steelyard.margin.twin import close_cost_twin, position_rates_twin
 from steelyard.marks import MarketState
 from steelyard.quantities import PPM
 from steelyard.terms import Method
 from steelyard.valuation.columns import COLUMNS, INVERSE_PERPETUAL, ValuationColumns
+
+ROUNDING_UNITS = 4
+"""Ledger units an order may lose to roundings: premium, fee, realised and unrealised value."""
+
+ROUNDING_USD = 4e-6
+"""The same for the four roundings to micro-USDC."""
 
 
 def order_requirements(
@@ -46,146 +57,119 @@ def order_margin(
     orders = book.orders_of(row)
     if not orders:
         return 0
+    costs = [_fill_cost(order, market, columns, method) for order in orders]
+    extra = _position_extra(book, row, orders, market, columns, method)
     if int(book.mode[row]) == PORTFOLIO_MODE:
-        extra = _portfolio_extra(book, row, orders, market, columns, method)
+        for u in sorted(
+            {int(market.underlying_of[o.instrument]) for o in orders}
+        ):  # tidy-ok: sorted
+            of_u = [
+                (order, cost)
+                for order, cost in zip(orders, costs, strict=True)
+                if market.underlying_of[order.instrument] == u
+            ]
+            extra += _scenario_extra(book, row, u, of_u, market, columns, method)
     else:
-        extra = _rate_extra(book, row, orders, market, columns, method)
+        for cost in costs:
+            extra += cost
     return max(0, int(usd_ceil(extra)))
 
 
-def _order_loss(
+def _fill_cost(
     order: RestingOrder, market: MarketState, columns: ValuationColumns, method: Method
 ) -> float:
-    """Return USD that a fill at the limit loses against the mark, fee included."""
+    """Return USD that a fill at the limit costs: loss against the mark, fee, roundings; above zero."""
     slot = order.instrument
+    settlement = int(market.settlement_of[slot])
     edge = float(order.quantity * (order.price_mark - int(market.mark_units[slot])))
-    coins = edge * float(columns.coins_per_fine[slot])
-    usd = coins * float(columns.index_usd[int(market.settlement_of[slot])])
-    fee = abs(float(order.quantity)) * float(columns.notional[slot])
-    return usd + fee * method.liquidation.taker_fee_ppm / PPM
+    unit_usd = float(columns.index_usd[settlement]) / float(columns.units_per_coin[settlement])
+    loss = edge * float(columns.coins_per_fine[slot]) * float(columns.index_usd[settlement])
+    rounding = ROUNDING_UNITS * unit_usd + ROUNDING_USD
+    return max(0.0, loss) + _fee(order, columns, method) + rounding
+
+
+def _fee(order: RestingOrder, columns: ValuationColumns, method: Method) -> float:
+    """Return the fee of a fill, USD."""
+    notional = abs(float(order.quantity)) * float(columns.notional[order.instrument])
+    return notional * method.liquidation.taker_fee_ppm / PPM
+
+
+def _position_extra(
+    book: Book,
+    row: int,
+    orders: list[RestingOrder],
+    market: MarketState,
+    columns: ValuationColumns,
+    method: Method,
+) -> float:
+    """Return what positions may come to require on their own: closing cost, and rates or minima."""
+    is_portfolio = int(book.mode[row]) == PORTFOLIO_MODE
+    minimum = rates_of(method).short_minimum
+    extra = 0.0
+    for slot in sorted({o.instrument for o in orders}):  # tidy-ok: sorted
+        held = book.position(row, slot)[0]
+        of_slot = [o.quantity for o in orders if o.instrument == slot]
+        bought = held + sum(lots for lots in of_slot if lots > 0)  # tidy-ok: integers
+        sold = held + sum(lots for lots in of_slot if lots < 0)  # tidy-ok: integers
+        now, *ends = (close_cost_twin(abs(float(q)), slot, columns) for q in (held, bought, sold))
+        extra += max(ends) - now
+        if not is_portfolio:
+            u = int(market.underlying_of[slot])
+            now, *ends = (position_rates_twin(q, slot, u, columns)[1] for q in (held, bought, sold))
+            extra += max(ends) - now
+        elif market.instruments[slot].is_option:
+            shorts = float(max(0, -sold) - max(0, -held))
+            extra += shorts * float(columns.notional[slot]) * minimum
+    return extra
+
+
+def _scenario_extra(
+    book: Book,
+    row: int,
+    u: int,
+    orders: list[tuple[RestingOrder, float]],
+    market: MarketState,
+    columns: ValuationColumns,
+    method: Method,
+) -> float:
+    """Return what the orders of one underlying add over the worst subset of fills, USD."""
+    factor = rates_of(method).initial_factor
+    coins = _exposure(book, row, u, market, columns)
+    now = scenario_sums(book, row, u, market, columns, coins) * -factor
+    after, costs = now.copy(), 0.0
+    for order, cost in orders:
+        gain = _scenario_row(order, market, columns, method)
+        after += np.maximum(0.0, cost - factor * gain)
+        costs += cost
+    return max(costs, float(after.max())) - max(0.0, float(now.max()))
 
 
 def _scenario_row(
-    order: RestingOrder, market: MarketState, columns: ValuationColumns
+    order: RestingOrder, market: MarketState, columns: ValuationColumns, method: Method
 ) -> NDArray[np.float64]:
-    """Return the USD P&L of the order's quantity per scenario, marked from today's mark.
+    """Return the USD P&L of a filled order per scenario, from the moment it is filled.
 
-    An inverse perpetual moves through the coins it costs: entered at the mark, −mark coins a lot.
+    What settles in coins is paid for in coins: premium, entry value and fee leave the unit's coins
+    and move with the spot. The accounting asset has a spot row of zeros.
     """
     slot = order.instrument
-    if int(columns.kind[slot]) == INVERSE_PERPETUAL:
-        mark = float(market.mark_units[slot]) * float(columns.coins_per_fine[slot])
-        row = columns.spot_table[int(market.underlying_of[slot])] * -mark
-    else:
-        row = columns.table[slot]
-    scaled: NDArray[np.float64] = row * float(order.quantity)
-    return scaled
+    settlement = int(market.settlement_of[slot])
+    price = float(columns.index_usd[settlement])
+    paid = _fee(order, columns, method) / price
+    if market.instruments[slot].is_inverse:
+        paid += float(order.quantity * order.price_mark) * float(columns.coins_per_fine[slot])
+    lots = columns.table[slot] * float(order.quantity)
+    row: NDArray[np.float64] = lots - columns.spot_table[settlement] * paid
+    assert row.shape == (COLUMNS,)
+    return row
 
 
-def _portfolio_extra(
-    book: Book,
-    row: int,
-    orders: list[RestingOrder],
-    market: MarketState,
-    columns: ValuationColumns,
-    method: Method,
-) -> float:
-    """Return factor·(worst with orders − worst without) over the underlyings, plus short minima."""
-    rates = rates_of(method)
-    extra = 0.0
-    touched = sorted({int(market.underlying_of[o.instrument]) for o in orders})  # tidy-ok: sorted
-    for u in touched:
-        sums = _position_sums(book, row, u, market, columns)
-        with_orders = sums.copy()
-        for order in orders:
-            slot = order.instrument
-            if int(market.underlying_of[slot]) != u:
-                continue
-            loss = _order_loss(order, market, columns, method)
-            with_orders += np.minimum(0.0, _scenario_row(order, market, columns) - loss)
-            if market.instruments[slot].is_option and order.quantity < 0:
-                lots = -float(order.quantity)
-                extra += lots * float(columns.notional[slot]) * rates.short_minimum
-        before = max(0.0, -float(sums.min()))
-        after = max(0.0, -float(with_orders.min()))
-        extra += (after - before) * rates.initial_factor
-    return extra
-
-
-def _position_sums(
+def _exposure(
     book: Book, row: int, u: int, market: MarketState, columns: ValuationColumns
-) -> NDArray[np.float64]:
-    """Return the unit's P&L per scenario in one underlying, coins included, as the kernel sums it."""
-    first = int(book.start[row])
-    end = first + int(book.count[row])
-    coins = float(book.balances[row, u]) / float(columns.units_per_coin[u])
-    for p in range(first, end):
-        slot = int(book.instrument[p])
-        if int(columns.kind[slot]) == INVERSE_PERPETUAL and int(market.underlying_of[slot]) == u:
-            coins -= float(book.cost[p]) * float(columns.coins_per_fine[slot])
-    while first < end and int(market.underlying_of[book.instrument[first]]) != u:
-        first += 1
-    last = first
-    while last < end and int(market.underlying_of[book.instrument[last]]) == u:
-        last += 1
-    sums = np.zeros(COLUMNS)
-    _accumulate(
-        columns.table,
-        book.instrument,
-        book.quantity,
-        first,
-        last,
-        columns.spot_table,
-        u,
-        coins,
-        sums,
-    )
-    return sums
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _accumulate(
-    table: Any, instrument: Any, quantity: Any, first: int, last: int, spot: Any, u: int,
-    coins: float, sums: Any,
-) -> None:  # fmt: skip
-    accumulate(table, instrument, quantity, first, last, spot, u, coins, sums)
-
-
-def _rate_extra(
-    book: Book,
-    row: int,
-    orders: list[RestingOrder],
-    market: MarketState,
-    columns: ValuationColumns,
-    method: Method,
 ) -> float:
-    """Return Σ per instrument of initial(worse side filled) − initial(now), plus losses of fills."""
-    extra = 0.0
-    by_instrument: dict[int, list[RestingOrder]] = {}
-    for order in orders:
-        by_instrument.setdefault(order.instrument, []).append(order)
-    for slot, group in sorted(by_instrument.items()):
-        held = book.position(row, slot)[0]
-        sides = []
-        for sign in (1, -1):
-            side = [o for o in group if o.quantity * sign > 0]
-            filled = held + sum(o.quantity for o in side)  # tidy-ok: integers
-            needed = _initial_rate(filled, slot, market, columns)
-            for order in side:
-                needed += max(0.0, _order_loss(order, market, columns, method))
-            sides.append(needed)
-        extra += max(0.0, max(sides) - _initial_rate(held, slot, market, columns))
-    return extra
-
-
-def _initial_rate(lots: int, slot: int, market: MarketState, columns: ValuationColumns) -> float:
-    """Return USD initial requirement of a position outside portfolio margin."""
-    size = abs(float(lots))
-    if market.instruments[slot].is_option:
-        per_lot = columns.option_long[slot] if lots > 0 else columns.option_initial[slot]
-        return size * float(per_lot)
-    u = int(market.underlying_of[slot])
-    notional = size * float(columns.notional[slot])
-    return float(
-        _tier(notional, u, columns.tier_bound, columns.tier_initial, columns.deduct_initial)
-    )
+    """Return the coins of an underlying that are open to its price, as the pass counts them."""
+    coins = float(book.balances[row, u]) / float(columns.units_per_coin[u])
+    for slot, _, cost in book.positions(row):
+        if columns.kind[slot] == INVERSE_PERPETUAL and market.underlying_of[slot] == u:
+            coins -= float(cost) * float(columns.coins_per_fine[slot])
+    return coins

@@ -11,16 +11,16 @@ from steelyard.book import Book
 from steelyard.margin.account_risk import AccountRisk, Part, RiskColumns
 from steelyard.margin.kernel import (
     CLOSE_COST,
+    EXPOSURE,
     MICRO,
     PART_COLUMNS,
     SCENARIO,
     SHORT_MIN,
     TIER_INITIAL,
     TIER_MAINTENANCE,
-    WORST_AT,
+    accumulate_row,
     haircut,
     require_rows,
-    require_unit,
     usd_floor,
 )
 from steelyard.marks import MarketState
@@ -34,16 +34,9 @@ class KernelColumns(NamedTuple):
 
     table: NDArray[np.float64]
     kind: NDArray[np.int8]
-    notional: NDArray[np.float64]
-    close_fee: NDArray[np.float64]
-    half_spread: NDArray[np.float64]
-    impact: NDArray[np.float64]
-    slip_max: NDArray[np.float64]
+    per_lot: NDArray[np.float64]
     fine_per_unit: NDArray[np.int64]
     coins_per_fine: NDArray[np.float64]
-    option_long: NDArray[np.float64]
-    option_initial: NDArray[np.float64]
-    option_maintenance: NDArray[np.float64]
     spot_table: NDArray[np.float64]
     price_micro: NDArray[np.int64]
     split_multiplier: NDArray[np.int64]
@@ -82,10 +75,9 @@ def rates_of(method: Method) -> Rates:
 
 
 def scratch_for(assets: int) -> tuple[NDArray[Any], ...]:
-    """Return the scratch arrays of one pass: coin units, coin exposure, mark value, sums, parts."""
+    """Return the scratch arrays of one pass: coin units, mark value, sums, parts."""
     return (
         np.zeros(assets, np.int64),
-        np.zeros(assets),
         np.zeros(assets, np.int64),
         np.zeros(COLUMNS),
         np.zeros((assets, PART_COLUMNS)),
@@ -109,7 +101,20 @@ def require_book(
 
     Order margin is not in it: `order_requirements` adds that to the few units with resting orders.
     """
+    _run(book, market, columns, method, results, rows)
+
+
+def _run(
+    book: Book,
+    market: MarketState,
+    columns: ValuationColumns,
+    method: Method,
+    results: NDArray[np.int64],
+    rows: NDArray[np.int64],
+) -> tuple[NDArray[Any], ...]:
+    """Run the pass over rows of a book; return the scratch as the last of them left it."""
     assert results.shape[0] == len(RiskColumns.NAMES)
+    scratch = scratch_for(len(market.assets))
     require_rows(
         rows,
         book.mode,
@@ -118,12 +123,12 @@ def require_book(
         kernel_columns(columns),
         market.mark_units,
         market.underlying_of,
-        market.settlement_of,
         market.is_protected,
         rates_of(method),
-        scratch_for(len(market.assets)),
+        scratch,
         results,
     )
+    return scratch
 
 
 def explain_unit(
@@ -138,25 +143,11 @@ def explain_unit(
 
     order_margin: micro-USDC that its resting orders add to the initial requirement.
     """
-    out = np.zeros(len(RiskColumns.NAMES), np.int64)
-    scratch = scratch_for(len(market.assets))
+    results = np.empty((len(RiskColumns.NAMES), row + 1), np.int64)
+    scratch = _run(book, market, columns, method, results, np.array([row], np.int64))
+    coin_units, mark_value, _, parts, out = scratch
     rates = rates_of(method)
     mode = int(book.mode[row])
-    require_unit(
-        row,
-        mode,
-        len(market.assets),
-        book_columns(book),
-        kernel_columns(columns),
-        market.mark_units,
-        market.underlying_of,
-        market.settlement_of,
-        market.is_protected,
-        rates,
-        scratch,
-        out,
-    )
-    coin_units, _, mark_value, _, parts = scratch
     equity, initial_balance, maintenance_balance, initial, maintenance, certain = out.tolist()
     cuts = _haircut_parts(coin_units, mode, market, columns)
     initial_parts = _requirement_parts(parts, market, rates.initial_factor, TIER_INITIAL, initial)
@@ -179,11 +170,36 @@ def explain_unit(
             parts, market, rates.maintenance_factor, TIER_MAINTENANCE, maintenance
         ),
         worst_scenarios={
-            asset.name: int(parts[a, WORST_AT])
+            asset.name: int(
+                np.argmin(scenario_sums(book, row, a, market, columns, parts[a, EXPOSURE]))
+            )
             for a, asset in enumerate(market.assets)
             if parts[a, SCENARIO] > 0.0
         },
     )
+
+
+def scenario_sums(
+    book: Book,
+    row: int,
+    u: int,
+    market: MarketState,
+    columns: ValuationColumns,
+    coins: float,
+) -> NDArray[np.float64]:
+    """Return a unit's P&L in each of the 32 columns for one underlying, USD.
+
+    coins: those of the underlying that are open to its price, as the pass leaves them in EXPOSURE.
+    """
+    first, end = int(book.start[row]), int(book.start[row] + book.count[row])
+    of_row = market.underlying_of[book.instrument[first:end]].tolist()
+    last = end - of_row[::-1].index(u) if u in of_row else first
+    first += of_row.index(u) if u in of_row else 0
+    sums = np.zeros(COLUMNS)
+    accumulate_row(
+        columns.table, book.instrument, book.quantity, first, last, columns.spot_table, u, coins, sums
+    )  # fmt: skip
+    return sums
 
 
 def _requirement_parts(

@@ -2,7 +2,7 @@
 
 Written as LLVM vector operations, because a Python loop over 32 accumulators spills them to memory.
 Each column is its own sum, over the positions in their order, one fused multiply-add each: the bits
-do not depend on the width of the machine's vectors. Readable twin: `accumulate_twin`.
+do not depend on the width of the machine's vectors. Readable twins: `accumulate_twin`, `worst_twin`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ COLUMNS = 32
 LANES = 8
 GROUPS = COLUMNS // LANES
 
-_VECTOR = ir.VectorType(ir.DoubleType(), LANES)
+_DOUBLE = ir.DoubleType()
+_INDEX = ir.IntType(64)
+_VECTOR = ir.VectorType(_DOUBLE, LANES)
 
 
 def _broadcast(builder: Any, value: Any) -> Any:
@@ -31,18 +33,63 @@ def _broadcast(builder: Any, value: Any) -> Any:
 
 
 def _row_groups(builder: Any, data: Any, row: Any) -> list[Any]:
-    offset = builder.mul(row, ir.IntType(64)(COLUMNS))
-    base = builder.gep(data, [offset])
+    """Load the 32 columns of a row as vectors."""
+    base = builder.gep(data, [builder.mul(row, _INDEX(COLUMNS))])
     vectors = builder.bitcast(base, _VECTOR.as_pointer())
     loads = []
     for group in range(GROUPS):
-        load = builder.load(builder.gep(vectors, [ir.IntType(64)(group)]))
+        load = builder.load(builder.gep(vectors, [_INDEX(group)]))
         load.align = 8
         loads.append(load)
     return loads
 
 
-def _accumulate(  # tidy: long because it spells out one machine loop
+def _pointer(context: Any, builder: Any, sig: Any, args: Any, position: int) -> Any:
+    return context.make_array(sig.args[position])(context, builder, args[position]).data
+
+
+def _emit_sums(context: Any, builder: Any, sig: Any, args: Any) -> list[Any]:
+    """Emit the loop over positions; return the four vectors of sums. Arguments as `accumulate`."""
+    table_data, instrument_data, quantity_data, spot_data = (
+        _pointer(context, builder, sig, args, position) for position in (0, 1, 2, 5)
+    )
+    first_at, last_at, spot_at, coin = args[3], args[4], args[6], args[7]
+    fma = cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
+        builder.module, ir.FunctionType(_VECTOR, [_VECTOR] * 3), f"llvm.fma.v{LANES}f64"
+    )
+    zero = ir.Constant(_VECTOR, [0.0] * LANES)
+    coins = _broadcast(builder, coin)
+    begin = [
+        builder.call(fma, [coins, row, zero]) for row in _row_groups(builder, spot_data, spot_at)
+    ]
+    entry = builder.block
+    head = builder.append_basic_block("positions")
+    body = builder.append_basic_block("position")
+    done = builder.append_basic_block("summed")
+    builder.branch(head)
+    builder.position_at_end(head)
+    at = builder.phi(_INDEX)
+    at.add_incoming(first_at, entry)
+    sums = []
+    for start in begin:
+        total = builder.phi(_VECTOR)
+        total.add_incoming(start, entry)
+        sums.append(total)
+    builder.cbranch(builder.icmp_signed("<", at, last_at), body, done)
+    builder.position_at_end(body)
+    slot = builder.sext(builder.load(builder.gep(instrument_data, [at])), _INDEX)
+    lots = _broadcast(
+        builder, builder.sitofp(builder.load(builder.gep(quantity_data, [at])), _DOUBLE)
+    )
+    for total, row in zip(sums, _row_groups(builder, table_data, slot), strict=True):
+        total.add_incoming(builder.call(fma, [lots, row, total]), body)
+    at.add_incoming(builder.add(at, _INDEX(1)), body)
+    builder.branch(head)
+    builder.position_at_end(done)
+    return sums
+
+
+def _accumulate(
     _context: Any,
     table: Any,
     instrument: Any,
@@ -64,58 +111,64 @@ def _accumulate(  # tidy: long because it spells out one machine loop
     )
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        def pointer(position: int) -> Any:
-            return context.make_array(sig.args[position])(context, builder, args[position]).data
-
-        table_data, instrument_data, quantity_data = pointer(0), pointer(1), pointer(2)
-        first_at, last_at, spot_at, coin = args[3], args[4], args[6], args[7]
-        fma = cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
-            builder.module, ir.FunctionType(_VECTOR, [_VECTOR] * 3), f"llvm.fma.v{LANES}f64"
-        )
-        zero = ir.Constant(_VECTOR, [0.0] * LANES)
-        coin_vector = _broadcast(builder, coin)
-        begin = [
-            builder.call(fma, [coin_vector, row, zero])
-            for row in _row_groups(builder, pointer(5), spot_at)
-        ]
-        entry = builder.block
-        head = builder.append_basic_block("positions")
-        body = builder.append_basic_block("position")
-        done = builder.append_basic_block("summed")
-        builder.branch(head)
-        builder.position_at_end(head)
-        at = builder.phi(ir.IntType(64))
-        at.add_incoming(first_at, entry)
-        sums = []
-        for start in begin:
-            total = builder.phi(_VECTOR)
-            total.add_incoming(start, entry)
-            sums.append(total)
-        builder.cbranch(builder.icmp_signed("<", at, last_at), body, done)
-        builder.position_at_end(body)
-        slot = builder.sext(builder.load(builder.gep(instrument_data, [at])), ir.IntType(64))
-        lots = builder.sitofp(builder.load(builder.gep(quantity_data, [at])), ir.DoubleType())
-        lots_vector = _broadcast(builder, lots)
-        rows = _row_groups(builder, table_data, slot)
-        updated = [
-            builder.call(fma, [lots_vector, row, total])
-            for row, total in zip(rows, sums, strict=True)
-        ]
-        at.add_incoming(builder.add(at, ir.IntType(64)(1)), body)
-        for total, new in zip(sums, updated, strict=True):
-            total.add_incoming(new, body)
-        builder.branch(head)
-        builder.position_at_end(done)
-        vectors = builder.bitcast(pointer(8), _VECTOR.as_pointer())
+        sums = _emit_sums(context, builder, sig, args)
+        out_data = _pointer(context, builder, sig, args, 8)
+        vectors = builder.bitcast(out_data, _VECTOR.as_pointer())
         for group, total in enumerate(sums):
-            store = builder.store(total, builder.gep(vectors, [ir.IntType(64)(group)]))
+            store = builder.store(total, builder.gep(vectors, [_INDEX(group)]))
             store.align = 8
         return context.get_dummy_value()
 
     return signature, codegen
 
 
+def _worst(
+    _context: Any,
+    table: Any,
+    instrument: Any,
+    quantity: Any,
+    _first: Any,
+    _last: Any,
+    spot: Any,
+    _spot_row: Any,
+    _coins: Any,
+) -> Any:
+    """Return the least of the 32 sums that `accumulate` writes; NaN when one of them is NaN."""
+    signature = types.float64(
+        table, instrument, quantity, types.int64, types.int64, spot, types.int64, types.float64
+    )
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        # The minimum of numbers is the same in any order, so folding by halves changes no bit;
+        # llvm.minimum lets a NaN through, where a comparison would drop it.
+        least = _emit_sums(context, builder, sig, args)
+        while len(least) > 1:
+            least = [_least(builder, a, b) for a, b in zip(least[::2], least[1::2], strict=True)]
+        folded, width = least[0], LANES
+        while width > 1:
+            width //= 2
+            low, high = (_lanes(builder, folded, range(at, at + width)) for at in (0, width))
+            folded = _least(builder, low, high)
+        return builder.extract_element(folded, ir.IntType(32)(0))
+
+    return signature, codegen
+
+
+def _least(builder: Any, a: Any, b: Any) -> Any:
+    kind = a.type
+    verb = cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
+        builder.module, ir.FunctionType(kind, [kind] * 2), f"llvm.minimum.v{kind.count}f64"
+    )
+    return builder.call(verb, [a, b])
+
+
+def _lanes(builder: Any, vector: Any, lanes: range) -> Any:
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), list(lanes))
+    return builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), mask)
+
+
 accumulate: Any = intrinsic(_accumulate)
+worst: Any = intrinsic(_worst)
 
 
 def accumulate_twin(
@@ -130,14 +183,31 @@ def accumulate_twin(
     """Return what `accumulate` writes, one exactly rounded multiply-add at a time (slow, readable)."""
     out = np.zeros(COLUMNS)
     for s in range(COLUMNS):
-        total = _fused(coins, float(spot_row[s]), 0.0)
+        total = fused_exact(coins, float(spot_row[s]), 0.0)
         for p in range(first, last):
-            total = _fused(float(quantity[p]), float(table[instrument[p], s]), total)
+            total = fused_exact(float(quantity[p]), float(table[instrument[p], s]), total)
         out[s] = total
     return out
 
 
-def _fused(a: float, b: float, c: float) -> float:
-    """Return a·b + c rounded once; an exact zero keeps the sign floating point gives it."""
+def worst_twin(sums: list[float]) -> float:
+    """Return what `worst` returns for the sums of `accumulate`.
+
+    >>> worst_twin([1.0, -2.0]), worst_twin([float("nan"), -2.0])
+    (-2.0, nan)
+    """
+    spoilt = [value for value in sums if value != value]
+    return spoilt[0] if spoilt else min(sums)
+
+
+def fused_exact(a: float, b: float, c: float) -> float:
+    """Return a·b + c rounded once; what is not finite, or exactly zero, as the machine has it.
+
+    >>> fused_exact(0.1, 10.0, -1.0)
+    5.551115123125783e-17
+    """
+    plain = a * b + c
+    if plain - plain != 0.0:
+        return plain
     exact = Fraction(a) * Fraction(b) + Fraction(c)
-    return a * b + c if exact == 0 else exact.numerator / exact.denominator
+    return plain if exact == 0 else exact.numerator / exact.denominator

@@ -13,16 +13,29 @@ COLUMNS = 32
 TIERS_MAX = 8
 
 LINEAR_PERPETUAL, INVERSE_PERPETUAL, LINEAR_OPTION, INVERSE_OPTION = range(4)
+"""Kinds; the odd ones settle in the coin of their underlying."""
+
+(
+    NOTIONAL,
+    CLOSE_FEE,
+    HALF_SPREAD,
+    IMPACT,
+    SLIP_MAX,
+    OPTION_LONG,
+    OPTION_INITIAL,
+    OPTION_MAINTENANCE,
+) = range(8)
+"""Columns of `per_lot`: side by side, since the pass reads them together for each position."""
 
 
 class ValuationColumns:
     """Columns of valuation.
 
     Per instrument: table (rows × 32, USD P&L of one lot per scenario, weights applied), kind,
-    notional (USD of one lot at index), close_fee (USD of one lot), half_spread and slip_max (ratios),
-    impact (ratio per USD closed: half of what moves the price), fine_per_unit (fine units in one
-    ledger unit), coins_per_fine (coins in one fine unit), option_long, option_initial,
-    option_maintenance (USD of one lot, for units outside portfolio margin).
+    fine_per_unit (fine units in one ledger unit), coins_per_fine (coins in one fine unit), and
+    per_lot (rows × 8): notional (USD of one lot at index), close_fee (USD of one lot), half_spread
+    and slip_max (ratios), impact (ratio per USD closed: half of what moves the price), option_long,
+    option_initial, option_maintenance (USD of one lot, for units outside portfolio margin).
     Per asset: spot_table (rows × 32, USD P&L of one coin), index_usd, price_micro (micro-USDC of one
     whole coin), split_multiplier, split_divisor, units_per_coin, haircuts (ppm), tier columns.
     """
@@ -30,17 +43,9 @@ class ValuationColumns:
     def __init__(self, instruments: int = 64, assets: int = 16) -> None:
         self.table = np.zeros((instruments, COLUMNS))
         self.kind = np.zeros(instruments, np.int8)
-        self.notional = np.zeros(instruments)
-        self.close_fee = np.zeros(instruments)
-        self.half_spread = np.zeros(instruments)
-        self.impact = np.zeros(instruments)
-        self.slip_max = np.zeros(instruments)
+        self.per_lot = np.zeros((instruments, 8))
         self.fine_per_unit = np.ones(instruments, np.int64)
         self.coins_per_fine = np.zeros(instruments)
-        self.usd_per_lot = np.zeros(instruments)
-        self.option_long = np.zeros(instruments)
-        self.option_initial = np.zeros(instruments)
-        self.option_maintenance = np.zeros(instruments)
         self.strike = np.zeros(instruments)
         self.expiry_us = np.zeros(instruments, np.int64)
         self.is_call = np.zeros(instruments, np.bool_)
@@ -57,6 +62,46 @@ class ValuationColumns:
         self.tier_initial = np.zeros((assets, TIERS_MAX))
         self.deduct_maintenance = np.zeros((assets, TIERS_MAX))
         self.deduct_initial = np.zeros((assets, TIERS_MAX))
+
+    @property
+    def notional(self) -> NDArray[np.float64]:
+        """Return USD of one lot at the index, a column to read and write."""
+        return self.per_lot[:, NOTIONAL]
+
+    @property
+    def close_fee(self) -> NDArray[np.float64]:
+        """Return USD that closing one lot pays in fees, a column to read and write."""
+        return self.per_lot[:, CLOSE_FEE]
+
+    @property
+    def half_spread(self) -> NDArray[np.float64]:
+        """Return half the spread, as a ratio, a column to read and write."""
+        return self.per_lot[:, HALF_SPREAD]
+
+    @property
+    def impact(self) -> NDArray[np.float64]:
+        """Return slippage per USD closed, as a ratio, a column to read and write."""
+        return self.per_lot[:, IMPACT]
+
+    @property
+    def slip_max(self) -> NDArray[np.float64]:
+        """Return largest slippage, as a ratio, a column to read and write."""
+        return self.per_lot[:, SLIP_MAX]
+
+    @property
+    def option_long(self) -> NDArray[np.float64]:
+        """Return USD a long option of one lot requires outside portfolio margin, a column to read and write."""
+        return self.per_lot[:, OPTION_LONG]
+
+    @property
+    def option_initial(self) -> NDArray[np.float64]:
+        """Return USD a short option of one lot requires to open, a column to read and write."""
+        return self.per_lot[:, OPTION_INITIAL]
+
+    @property
+    def option_maintenance(self) -> NDArray[np.float64]:
+        """Return USD a short option of one lot requires to keep, a column to read and write."""
+        return self.per_lot[:, OPTION_MAINTENANCE]
 
     def fit(self, instruments: int, assets: int) -> None:
         """Make room for more instruments and assets, keeping what is there."""
