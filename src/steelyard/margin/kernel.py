@@ -65,7 +65,8 @@ def usd_floor(amount: int, per_coin: int, price_micro: int, multiplier: int, div
         return MONEY_MAX if amount > 0 else -MONEY_MAX
     whole = amount // per_coin
     rest = amount - whole * per_coin
-    return clamp(whole * price_micro + (rest * multiplier) // divisor, MONEY_MAX)
+    value: int = clamp(whole * price_micro + (rest * multiplier) // divisor, MONEY_MAX)
+    return value
 
 
 @jit
@@ -197,7 +198,7 @@ def require_unit(
 ) -> None:  # fmt: skip
     """Fill the six results of one unit into `out` and leave the parts in the scratch."""
     balances, start, count, instrument, quantity, _ = book
-    coin_units, mark_value, sums, parts = scratch
+    coin_units, mark_value, sums, parts, _ = scratch
     p = start[row]
     end = p + count[row]
     equity = cut_initial = cut_maintenance = kind_cut = cash_value = 0

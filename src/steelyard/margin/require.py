@@ -75,12 +75,13 @@ def rates_of(method: Method) -> Rates:
 
 
 def scratch_for(assets: int) -> tuple[NDArray[Any], ...]:
-    """Return the scratch arrays of one pass: coin units, mark value, sums, parts."""
+    """Return the scratch arrays of one pass: coin units, mark value, sums, parts, results."""
     return (
         np.zeros(assets, np.int64),
         np.zeros(assets, np.int64),
         np.zeros(COLUMNS),
         np.zeros((assets, PART_COLUMNS)),
+        np.zeros(len(RiskColumns.NAMES), np.int64),
     )
 
 
