@@ -6,6 +6,7 @@ over the touched ones when an event was about them alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,7 @@ from steelyard.decisions import StateChange, plan_unit
 from steelyard.decisions.machine import level_columns
 from steelyard.decisions.states import State
 from steelyard.engine.shard import Shard
-from steelyard.margin import AccountRisk, explain_unit
+from steelyard.margin import explain_unit
 from steelyard.quantities import PPM, ceil_div
 
 if TYPE_CHECKING:
@@ -51,13 +52,16 @@ def run_pass(engine: Engine) -> list[Outcome]:
     verdicts.sort(key=lambda verdict: verdict[0])
     watch.lap("decisions")
     outcomes: list[Outcome] = []
+    closable = engine.closable() if verdicts else ()
     for unit, shard, row in verdicts:
-        outcomes += _act(engine, unit, shard, row)
+        outcomes += _act(engine, unit, shard, row, closable)
     watch.lap("actions")
     return outcomes
 
 
-def _act(engine: Engine, unit: str, shard: Shard, row: int) -> list[Outcome]:
+def _act(
+    engine: Engine, unit: str, shard: Shard, row: int, closable: Sequence[bool]
+) -> list[Outcome]:
     """Carry a unit into its next state and do what that state asks for."""
     book = shard.book
     state, previous = State(int(shard.next_state[row])), int(book.state[row])
@@ -70,22 +74,22 @@ def _act(engine: Engine, unit: str, shard: Shard, row: int) -> list[Outcome]:
             int(shard.results[REQUIREMENT, row]),
         )  # fmt: skip
         outcomes += execute(engine.venue, change)
-    if state < State.ORDERS_CANCELLED or state is State.BANKRUPT:
+    has_orders = row in book.orders
+    acts = state >= State.PARTIAL_REDUCTION or (state is State.ORDERS_CANCELLED and has_orders)
+    if state is State.BANKRUPT or not acts:
         return outcomes
+    shortfall, requires, costs = _needs(engine, shard, row, state)
     market = engine.market
-    risk = explain_unit(book, row, market, engine.columns, engine.method)
-    requires, costs = _by_underlying(risk, market.asset_slots)
-    target = engine.method.liquidation.target_ratio_ppm
     plan = plan_unit(
         unit,
         state,
-        row in book.orders,
+        has_orders,
         int(book.next_action_us[row]) <= market.time_us,
-        ceil_div(risk.maintenance_requirement * target, PPM) - risk.maintenance_balance,
+        shortfall,
         [(i, lots, int(market.underlying_of[i])) for i, lots, _ in book.positions(row)],
         requires,
         costs,
-        engine.closable(),
+        closable,
         engine.method.liquidation,
     )
     for instruction in plan:
@@ -95,15 +99,26 @@ def _act(engine: Engine, unit: str, shard: Shard, row: int) -> list[Outcome]:
     return outcomes
 
 
-def _by_underlying(
-    risk: AccountRisk, asset_slots: dict[str, int]
-) -> tuple[dict[int, int], dict[int, int]]:
-    """Return what each underlying requires to keep, and what closing it would cost."""
+def _needs(
+    engine: Engine, shard: Shard, row: int, state: State
+) -> tuple[int, dict[int, int], dict[int, int]]:
+    """Return what a partial reduction goes by; for other states nothing is needed.
+
+    The shortfall against the target ratio, and per underlying slot what it requires to keep and what
+    closing it whole would cost, micro-USDC.
+    """
     requires: dict[int, int] = {}
     costs: dict[int, int] = {}
+    if state is not State.PARTIAL_REDUCTION:
+        return 0, requires, costs
+    market = engine.market
+    risk = explain_unit(shard.book, row, market, engine.columns, engine.method)
     for part in risk.maintenance_parts:
-        slot = asset_slots[part.scope]
+        slot = market.asset_slots[part.scope]
         requires[slot] = requires.get(slot, 0) + part.amount
         if part.name == "liquidation_cost":
             costs[slot] = costs.get(slot, 0) + part.amount
-    return requires, costs
+    target = ceil_div(
+        risk.maintenance_requirement * engine.method.liquidation.target_ratio_ppm, PPM
+    )
+    return target - risk.maintenance_balance, requires, costs

@@ -9,7 +9,7 @@ import numpy as np
 
 from steelyard.book.orders import RestingOrder
 from steelyard.engine.shard import Shard
-from steelyard.margin import AccountRisk, explain_unit
+from steelyard.margin import AccountRisk, RiskColumns, explain_unit
 from steelyard.margin.order_margin import order_margin
 from steelyard.quantities import InvariantError
 from steelyard.terms import Method
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from steelyard.marks import MarketState
     from steelyard.valuation.columns import ValuationColumns
     from steelyard.valuation.grid import ScenarioColumns
+
+EQUITY = RiskColumns.NAMES.index("equity")
 
 
 class EngineQueries:
@@ -128,9 +130,10 @@ class EngineQueries:
         return explain_unit(shard.book, row, self.market, self.columns, self.method, extra)
 
     def equity_of(self, unit: str) -> int:
-        """Return the equity of one unit now, micro-USDC."""
+        """Return the equity of one unit now, micro-USDC; its row of results is fresh after it."""
         shard, row = self.places[unit]
-        return explain_unit(shard.book, row, self.market, self.columns, self.method).equity
+        shard.require(self.market, self.columns, self.method, np.array([row], np.int64))
+        return int(shard.results[EQUITY, row])
 
     def margin_missing_with_order(
         self, unit: str, order: str, slot: int, quantity: int, price_mark: int
