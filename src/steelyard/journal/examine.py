@@ -20,7 +20,7 @@ from steelyard.journal.log_scan import describe_log_damage
 from steelyard.journal.reading import (
     ChainBreak,
     chain_at,
-    chained_records,
+    chained_rows,
     last_position,
     load_snapshot,
     snapshot_infos,
@@ -150,14 +150,17 @@ class _Walk:
             self.match_seal(sealed, chain)
         # Taken before the walk: a live writer may add records meanwhile, which are not ours to see.
         highest = last_position(self.connection)
-        walk = chained_records(self.connection, self.position + 1, highest, self.chain, self.seq)
-        for record in walk:
-            if record.position == sealed:
-                self.match_seal(sealed, record.chain)
-            self.position, self.seq, self.chain = record.position, record.seq, record.chain
+        rows = chained_rows(self.connection, self.position + 1, highest, self.chain, self.seq)
+        for row in rows:
+            # Kept on the walk at each step: what was reached matters when the next row is bad.
+            self.position, self.seq, _kind, _payload, self.chain = row
             self.checked += 1
+            if self.position == sealed:  # a mismatch makes this record the first bad one
+                self.position -= 1
+                self.match_seal(sealed, self.chain)
+                self.position = sealed
             if visit is not None:
-                visit(record)
+                visit(Record(*row))
         if highest != self.position:
             raise ChainBreak(self.position + 1, f"the scan ends, yet position {highest} is stored")
 

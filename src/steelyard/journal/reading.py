@@ -17,6 +17,7 @@ _SELECT = (
     "SELECT position, seq, kind, payload, chain FROM records "
     f"WHERE position >= ? AND position <= ? ORDER BY position LIMIT {_CHUNK_ROWS}"
 )
+Row = tuple[int, int, int, bytes, bytes]
 _SNAPSHOT_HEAD = Struct("<QQQQ")
 STATE_HASH_BYTES_MAX = 64
 SNAPSHOT_BYTES_MAX = 512 * 1024 * 1024
@@ -87,10 +88,10 @@ def select_rows(connection: Connection, first: int, last: int) -> Iterator[tuple
         first = final + 1
 
 
-def chained_records(
+def chained_rows(
     connection: Connection, first: int, last: int, chain: bytes, seq: int
-) -> Iterator[Record]:
-    """Yield the records from `first` on, given the chain and seq of the record before.
+) -> Iterator[Row]:
+    """Yield the rows of the records from `first` on, given chain and seq of the record before.
 
     Ends at `last` or at the last row. Raises ChainBreak at the first record that is missing,
     has a wrong type, or does not match its hash.
@@ -115,9 +116,17 @@ def chained_records(
                 position,
                 f"chain mismatch, stored {stored.hex()[:16]}…, content gives {chain.hex()[:16]}…",
             )
-        yield Record(position, row_seq, kind, payload, chain)
+        yield position, row_seq, kind, payload, chain
         seq = row_seq
         position += 1
+
+
+def chained_records(
+    connection: Connection, first: int, last: int, chain: bytes, seq: int
+) -> Iterator[Record]:
+    """Yield the records that `chained_rows` checks."""
+    for row in chained_rows(connection, first, last, chain, seq):
+        yield Record(*row)
 
 
 def chain_at(connection: Connection, position: int, genesis: bytes) -> tuple[bytes, int]:
