@@ -43,7 +43,7 @@ from steelyard.valuation.elementary import power
 from steelyard.valuation.intrinsics import fma
 
 SCENARIO_COLUMNS = 32
-BLOCK_ROWS = 64  # rows prepared at a time; 9 columns of them stay in the first-level cache
+BLOCK_ROWS = 64  # rows prepared at a time; 8 columns of them stay in the first-level cache
 THRESHOLD_DAYS = 30.0
 DAYS_PER_YEAR = 365.0
 
@@ -69,22 +69,18 @@ def prepare_grid(price_multiplier: Any, weight: Any, log_multiplier: Any) -> flo
 
 @inline
 def prepare_rows(
-    first: int,
-    count: int,
     is_call: Any,
     strike: Any,
     forward: Any,
     volatility: Any,
     time_years: Any,
-    usd_per_lot: Any,
     volatility_up: Any,
     volatility_down: Any,
     scratch: Any,
     grid_bad: float,
 ) -> None:
-    """Fill the scratch columns of `count` rows: what does not depend on the scenario."""
-    for j in range(count):
-        i = first + j
+    """Fill the scratch columns of a block of rows: what does not depend on the scenario."""
+    for i in range(strike.shape[0]):
         f = positive_or_zero(forward[i])
         k = positive_or_zero(strike[i])
         s = deviation_of(volatility[i], time_years[i])
@@ -94,15 +90,14 @@ def prepare_rows(
         inverse = inverse_of(s)
         bad = poison(forward[i], strike[i], volatility[i], time_years[i])
         bad = fma(volatility_up[i], 0.0, fma(volatility_down[i], 0.0, bad)) + grid_bad
-        scratch[0, j] = x
-        scratch[1, j] = s
-        scratch[2, j] = up
-        scratch[3, j] = down
-        scratch[4, j] = inverse
-        scratch[5, j] = inverse_of(up)
-        scratch[6, j] = inverse_of(down)
-        scratch[7, j] = price_of(is_call[i], f, k, x, s, inverse) + bad
-        scratch[8, j] = usd_per_lot[i]
+        scratch[0, i] = x
+        scratch[1, i] = s
+        scratch[2, i] = up
+        scratch[3, i] = down
+        scratch[4, i] = inverse
+        scratch[5, i] = inverse_of(up)
+        scratch[6, i] = inverse_of(down)
+        scratch[7, i] = price_of(is_call[i], f, k, x, s, inverse) + bad
 
 
 @kernel(types.void(TABLE, ROWS, FLAGS, *[COLUMN] * 8, KINDS, COLUMN))
@@ -122,25 +117,27 @@ def fill_option_columns(
     weight: Any,
 ) -> None:
     """Write the option rows; arguments as `fill_option_rows`, already checked."""
-    scratch = np.empty((9, BLOCK_ROWS))
+    scratch = np.empty((8, BLOCK_ROWS))
     log_multiplier = np.empty(SCENARIO_COLUMNS)
     grid_bad = prepare_grid(price_multiplier, weight, log_multiplier)
     total = rows.shape[0]
     for first in range(0, total, BLOCK_ROWS):
-        count = min(BLOCK_ROWS, total - first)
+        # A slice is indexed from 0. An index `first + j` might be negative for all the compiler
+        # knows, and the code for counting from the end would make every load a scalar one.
+        part = slice(first, min(first + BLOCK_ROWS, total))
+        calls, strikes, forwards = is_call[part], strike[part], forward[part]
         prepare_rows(
-            first, count, is_call, strike, forward, volatility, time_years, usd_per_lot,
-            volatility_up, volatility_down, scratch, grid_bad,
+            calls, strikes, forwards, volatility[part], time_years[part],
+            volatility_up[part], volatility_down[part], scratch, grid_bad,
         )  # fmt: skip
-        for j in range(count):
-            i = first + j
-            call = is_call[i]
-            f = forward[i]
-            k = positive_or_zero(strike[i])
-            x, s, up, down = scratch[0, j], scratch[1, j], scratch[2, j], scratch[3, j]
-            same_inverse, up_inverse, down_inverse = scratch[4, j], scratch[5, j], scratch[6, j]
-            base, usd = scratch[7, j], scratch[8, j]
-            row = table[rows[i]]
+        numbers, lots = rows[part], usd_per_lot[part]
+        for i in range(numbers.shape[0]):
+            call, f, usd = calls[i], forwards[i], lots[i]
+            k = positive_or_zero(strikes[i])
+            x, s, up, down = scratch[0, i], scratch[1, i], scratch[2, i], scratch[3, i]
+            same_inverse, up_inverse, down_inverse = scratch[4, i], scratch[5, i], scratch[6, i]
+            base = scratch[7, i]
+            row = table[numbers[i]]
             for c in range(SCENARIO_COLUMNS):
                 kind = volatility_kind[c]
                 moved = positive_or_zero(f * price_multiplier[c])
