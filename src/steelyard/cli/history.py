@@ -1,4 +1,4 @@
-"""History: what a session looked like at every second of market time, in columns of bounded size.
+"""History: what a session looked like every second, and what happened last; bounded in size.
 
 The live view draws its curves from it, the page of plots and the report are made of it. It only
 reads the session; nothing in the engine depends on it.
@@ -6,16 +6,26 @@ reads the session; nothing in the engine depends on it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.actions import Closed, Outcome, ProtectionChanged
+from steelyard.actions import (
+    BadDebt,
+    Closed,
+    FundDraw,
+    OrdersCancelled,
+    Outcome,
+    ProtectionChanged,
+    StateChanged,
+)
 from steelyard.cli.session import Session, Step
 from steelyard.cli.wiring import time_text
-from steelyard.decisions import STATE_NAMES
+from steelyard.decisions import STATE_NAMES, State
+from steelyard.publish import story_lines
 from steelyard.publish.story import quoted_price
 from steelyard.publish.views import money
 from steelyard.quantities import from_units
@@ -24,6 +34,7 @@ from steelyard.terms.account import owner_of
 SAMPLES_MAX = 4096
 SPANS_MAX = 1000
 LIQUIDATIONS_MAX = 20_000
+FEED_MAX = 60
 STATE_COUNT = len(STATE_NAMES)
 
 _LEVELS = (
@@ -300,6 +311,97 @@ class History:
             "protected_spans_dropped": self.spans_dropped,
             "largest_liquidations": largest,
         }
+
+
+# -- the feed ------------------------------------------------------------------------------------
+
+
+@dataclass
+class FeedEntry:
+    """One thing that happened, in words. count: how many of the same kind it stands for."""
+
+    time_us: int
+    word: str
+    unit: str
+    text: str
+    count: int = 1
+
+    def words(self) -> str:
+        """Return who, what, and how many before it."""
+        more = f" (and {self.count - 1:,} before it)" if self.count > 1 else ""
+        return f"{self.unit}{more}: {self.text}"
+
+
+class Feed:
+    """The last entries, newest first; a rush of the same kind becomes one entry with a count."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.entries: deque[FeedEntry] = deque(maxlen=FEED_MAX)
+
+    def take(self, step: Step) -> list[FeedEntry]:
+        """Add what of a step is worth an entry (calls, closes, debts, payments, protection).
+
+        Calls of one second are joined, and so are closes of one account. Returns the step's own.
+        """
+        entries = []
+        for outcome in step.outcomes:
+            if isinstance(outcome, ProtectionChanged):
+                entries.append(_protection_entry(outcome, step.event.time_us))
+            elif _is_worth_an_entry(outcome):
+                time_us = step.event.time_us
+                lines = story_lines([outcome], step.seq, time_us, self.session.by_name)
+                entries += [_entry(outcome, line.text, time_us) for line in lines]
+        for entry in entries:
+            self._add(entry)
+        return entries
+
+    def _add(self, entry: FeedEntry) -> None:
+        last = self.entries[0] if self.entries else None
+        if last is not None and _joins(last, entry):
+            self.entries.popleft()
+            self.entries.appendleft(replace(entry, count=last.count + entry.count))
+        else:
+            self.entries.appendleft(entry)
+
+
+def _joins(last: FeedEntry, entry: FeedEntry) -> bool:
+    if last.word != entry.word:
+        return False
+    if entry.word in ("called", "orders"):
+        return last.time_us // 1_000_000 == entry.time_us // 1_000_000
+    return entry.word in ("reduced", "liquidated") and last.unit == entry.unit
+
+
+def _is_worth_an_entry(outcome: Outcome) -> bool:
+    if isinstance(outcome, StateChanged):
+        told = (State.MARGIN_CALL, State.FULL_LIQUIDATION, State.BANKRUPT)
+        return outcome.current > outcome.previous and outcome.current in told
+    return isinstance(outcome, Closed | FundDraw | BadDebt | OrdersCancelled)
+
+
+def _protection_entry(outcome: ProtectionChanged, time_us: int) -> FeedEntry:
+    if outcome.is_protected:
+        text = "no quorum of fresh sources, nobody is liquidated on it"
+        return FeedEntry(time_us, "PROTECTED", outcome.subject, text)
+    return FeedEntry(time_us, "back", outcome.subject, "its index has a quorum again")
+
+
+def _entry(outcome: Outcome, text: str, time_us: int) -> FeedEntry:
+    unit = outcome.subject
+    if isinstance(outcome, Closed):
+        word, _, told = text.partition(": ")
+        return FeedEntry(time_us, word, owner_of(unit), told)
+    if isinstance(outcome, StateChanged):
+        told = text.partition(" → ")[2]
+        if outcome.current == State.MARGIN_CALL:
+            return FeedEntry(time_us, "called", unit, told.partition(", ")[2] or told)
+        return FeedEntry(time_us, "breached", unit, told)
+    words = {FundDraw: "fund paid", BadDebt: "bad debt", OrdersCancelled: "orders"}
+    return FeedEntry(time_us, words[type(outcome)], unit, text)
+
+
+# -- figures -------------------------------------------------------------------------------------
 
 
 def units_by_state(session: Session) -> NDArray[np.int64]:
