@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from steelyard.actions.outcomes import Outcome
-from steelyard.book import INSURANCE_FUND
+from steelyard.book import INSURANCE_FUND, MARKET
 from steelyard.decisions import State
 from steelyard.engine import Engine
 from steelyard.engine.engine import AppendRecord
@@ -293,3 +293,12 @@ def market_maker(name: str = "maker", usd: int = 5_000_000) -> AccountRecord:
 def fund_with(venue: Venue, usd: int) -> None:
     """Pay into the insurance fund from the world."""
     venue.transfer("external", INSURANCE_FUND, "USDC", usd * USD)
+
+
+__all__ = [
+    "ASSETS", "BTC_CALL", "BTC_INVERSE", "BTC_LINEAR", "BTC_PUT", "COIN", "DAY_US", "ETH_LINEAR",
+    "EXPIRY_US", "INSTRUMENTS", "INVERSE_100K", "LINEAR_100K", "MARKET", "SECOND_US", "SOURCES",
+    "STALE_US", "START_US", "USD", "Venue", "coin_miner", "fund_with", "hedger", "held",
+    "isolated_long", "listings", "market_maker", "open_venue", "option_writer",
+    "over_leveraged_long", "over_leveraged_short",
+]  # fmt: skip

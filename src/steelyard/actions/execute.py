@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from steelyard.actions.outcomes import (
     BadDebt,
     Closed,
@@ -26,8 +28,7 @@ def execute(venue: Venue, instruction: Instruction) -> list[Outcome]:
     if isinstance(instruction, CancelOrders):
         return _cancel(venue, instruction.unit)
     if isinstance(instruction, Reduce):
-        _pause(venue, instruction.unit)
-        return _close(venue, instruction.unit, instruction.instrument, instruction.lots, False)
+        return _reduce(venue, instruction)
     assert isinstance(instruction, Liquidate)
     return _liquidate(venue, instruction.unit)
 
@@ -52,36 +53,61 @@ def _cancel(venue: Venue, unit: str) -> list[Outcome]:
     return [OrdersCancelled(unit, len(orders))] if orders else []
 
 
-def _pause(venue: Venue, unit: str) -> None:
-    book, row = venue.find(unit)
-    book.next_action_us[row] = venue.market.time_us + venue.method.liquidation.interval_us
-
-
-def _liquidate(venue: Venue, unit: str) -> list[Outcome]:
-    """Close all that can be closed now; once nothing is left, settle the debts."""
-    _pause(venue, unit)
-    book, row = venue.find(unit)
-    market = venue.market
-    outcomes: list[Outcome] = []
-    for slot, lots, _ in book.positions(row):
-        if not market.is_protected[int(market.underlying_of[slot])] and market.has_mark[slot]:
-            outcomes += _close(venue, unit, slot, abs(lots), True)
-    if book.count[row] == 0:
-        outcomes += _settle_debts(venue, unit)
+def _paused(venue: Venue, unit: str, outcomes: list[Outcome]) -> list[Outcome]:
+    """Return the outcomes, and begin the pause if there are any: doing nothing costs no time."""
+    if outcomes:
+        book, row = venue.find(unit)
+        pause_us = venue.method.liquidation.interval_us
+        book.next_action_us[row] = venue.market.time_us + pause_us
     return outcomes
 
 
-def _close(venue: Venue, unit: str, slot: int, lots_wanted: int, is_full: bool) -> list[Outcome]:
-    """Close up to `lots_wanted` lots against the depth of the venue and take the liquidation fee."""
+def _liquidate(venue: Venue, unit: str) -> list[Outcome]:
+    """Close all that can be closed now; once nothing is left, settle the debts.
+
+    Fees come after all closes: a fee must not take what a later close turns out to need.
+    """
+    book, row = venue.find(unit)
+    market = venue.market
+    closes: list[_Close] = []
+    for slot, lots, _ in book.positions(row):
+        if not market.is_protected[int(market.underlying_of[slot])] and market.has_mark[slot]:
+            closes += _trade_out(venue, unit, slot, abs(lots))
+    outcomes = [_take_fee(venue, unit, close, True) for close in closes]
+    if book.count[row] == 0:
+        outcomes += _settle_debts(venue, unit)
+    return _paused(venue, unit, outcomes)
+
+
+class _Close(NamedTuple):
+    """A closing trade: instrument slot, lots signed as held, fill and mark, the fee it should pay."""
+
+    slot: int
+    lots: int
+    price_mark: int
+    mark: int
+    fee_micro: int
+
+
+def _reduce(venue: Venue, reduce: Reduce) -> list[Outcome]:
+    closes = _trade_out(venue, reduce.unit, reduce.instrument, reduce.lots)
+    outcomes = [_take_fee(venue, reduce.unit, close, False) for close in closes]
+    return _paused(venue, reduce.unit, outcomes)
+
+
+def _trade_out(venue: Venue, unit: str, slot: int, lots_wanted: int) -> list[_Close]:
+    """Close up to `lots_wanted` lots against the depth of the venue; return the trade, if any."""
     market = venue.market
     book, row = venue.find(unit)
     held = book.position(row, slot)[0]
     terms = market.instruments[slot]
     rules = venue.method.underlying_rules(terms.underlying)
     key = (terms.underlying, terms.is_option, held > 0)
-    lot_micro = max(1, venue.notional_micro(slot, 1))
-    room = venue.depth.room_usd(key, market.time_us, rules) * 1_000_000 // lot_micro
-    lots = min(abs(held), lots_wanted, room)
+    # A lot can be worth less than a micro-dollar: count in whole units of quantity.
+    unit_lots = int(10**terms.lot_exponent)
+    unit_micro = max(1, venue.notional_micro(slot, unit_lots))
+    room_micro = venue.depth.room_usd(key, market.time_us, rules) * 1_000_000
+    lots = min(abs(held), lots_wanted, room_micro * unit_lots // unit_micro)
     if lots <= 0:
         return []
     notional_usd = ceil_div(venue.notional_micro(slot, lots), 1_000_000)
@@ -91,9 +117,41 @@ def _close(venue: Venue, unit: str, slot: int, lots_wanted: int, is_full: bool) 
     signed = lots if held > 0 else -lots
     venue.trade(unit, slot, -signed, price)
     venue.depth.take(key, notional_usd, market.time_us, rules)
-    fee = min(_fee_micro(venue, slot, lots, price), max(0, venue.equity_of(unit)))
-    units = venue.charge(unit, INSURANCE_FUND, int(market.settlement_of[slot]), fee)
-    return [Closed(unit, terms.name, signed, price, mark, units, is_full)]
+    return [_Close(slot, signed, price, mark, _fee_micro(venue, slot, lots, price))]
+
+
+def _take_fee(venue: Venue, unit: str, close: _Close, is_full: bool) -> Outcome:
+    """Take the liquidation fee of a close, as far as the unit can pay it, and report the close."""
+    asset = int(venue.market.settlement_of[close.slot])
+    units = min(
+        venue.to_units_up(close.fee_micro, asset),
+        venue.to_units_down(_affordable_micro(venue, unit, asset, close.fee_micro), asset),
+    )
+    if units:
+        venue.post([(unit, asset, -units), (INSURANCE_FUND, asset, units)])
+    name = venue.market.instruments[close.slot].name
+    return Closed(unit, name, close.lots, close.price_mark, close.mark, units, is_full)
+
+
+def _affordable_micro(venue: Venue, unit: str, asset: int, fee_micro: int) -> int:
+    """Return how much of its equity a unit can spend on a fee without ending in debt.
+
+    All of it, unless something must be exchanged to pay: then the spread, and three units of each
+    asset for rounding, stay behind.
+    """
+    equity = max(0, venue.equity_of(unit))
+    balances = [(a, venue.balance(unit, a)) for a in range(len(venue.market.assets))]
+    held = [a for a, units in balances if units]
+    debts = [venue.to_micro_up(-units, a) for a, units in balances if units < 0]
+    owed = sum(debts)  # tidy-ok: integers
+    own = max(0, venue.to_micro_down(venue.balance(unit, asset), asset))
+    owed += max(0, min(fee_micro, equity) - own)
+    if not owed:
+        return equity
+    spreads = [venue.half_spread_ppm(a) for a in {*held, asset} if a]  # tidy-ok: only the largest
+    behind = ceil_div(owed * max(spreads, default=0), PPM)
+    behind += 3 * sum(venue.to_micro_up(1, a) for a in held)  # tidy-ok: integers
+    return max(0, equity - behind)
 
 
 def fill_mark(venue: Venue, slot: int, offset_ppm: int, *, is_sell: bool) -> int:
@@ -134,16 +192,19 @@ def _fee_micro(venue: Venue, slot: int, lots: int, price_mark: int) -> int:
 def _settle_debts(venue: Venue, unit: str) -> list[Outcome]:
     """Pay what a unit without positions owes: from its other assets, then from the insurance fund.
 
-    Coins are exchanged with the market at the index less half a spread.
+    Coins are exchanged with the market at the index less half a spread. A protected coin has no
+    price to be exchanged at: while one is owed or could pay, the rest of the debt waits.
     """
     assets = range(len(venue.market.assets))
+    protected = venue.market.is_protected
     debts = [a for a in assets if venue.balance(unit, a) < 0]
     for debt in debts:
         for own in assets:
-            if venue.balance(unit, own) > 0 and venue.balance(unit, debt) < 0:
+            can_pay = venue.balance(unit, own) > 0 and venue.balance(unit, debt) < 0
+            if can_pay and not protected[own] and not protected[debt]:
                 _exchange(venue, unit, own, debt)
     owed = [(a, -venue.balance(unit, a)) for a in debts if venue.balance(unit, a) < 0]
-    if not owed:
+    if not owed or any(protected[a] for a in assets if venue.balance(unit, a)):
         return []
     outcomes: list[Outcome] = []
     total, uncovered = 0, 0
@@ -167,7 +228,7 @@ def _settle_debts(venue: Venue, unit: str) -> list[Outcome]:
 
 def _exchange(venue: Venue, unit: str, own: int, debt: int) -> None:
     """Give `own` to the market for just enough of `debt`, or for as much as there is."""
-    spread = venue.method.underlying_rules(venue.market.assets[own or debt].name).half_spread_ppm
+    spread = venue.half_spread_ppm(own or debt)
     owed, have = -venue.balance(unit, debt), venue.balance(unit, own)
     cost = venue.to_units_up(venue.to_micro_up(owed, debt), own)
     cost = ceil_div(cost * (PPM + spread), PPM)

@@ -45,13 +45,8 @@ def settle_expired(venue: Venue, books: Iterable[Book], due: list[int]) -> list[
         payoff = payoff_mark(terms, price)
         holders = 0
         for book in shards:
-            if not (book.instrument[: book.pool_used] == slot).any():
-                continue
-            for row in range(book.units):
-                lots = book.position(row, slot)[0]
-                if lots:
-                    venue.trade(book.names[row], slot, -lots, payoff)
-                    holders += 1
+            holders += _trade_out(venue, book, slot, payoff)
+            for row in sorted(book.orders):
                 for order in book.orders_of(row):
                     if order.instrument == slot:
                         book.drop_order(row, order.order)
@@ -59,3 +54,16 @@ def settle_expired(venue: Venue, books: Iterable[Book], due: list[int]) -> list[
         venue.market.mark_units[slot] = payoff
         outcomes.append(Settled(terms.name, payoff, holders))
     return outcomes
+
+
+def _trade_out(venue: Venue, book: Book, slot: int, payoff: int) -> int:
+    """Let every holder in a book trade out at the payoff; return how many there were."""
+    if not (book.instrument[: book.pool_used] == slot).any():
+        return 0
+    holders = 0
+    for row in range(book.units):
+        lots = book.position(row, slot)[0]
+        if lots:
+            venue.trade(book.names[row], slot, -lots, payoff)
+            holders += 1
+    return holders

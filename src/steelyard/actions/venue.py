@@ -81,6 +81,14 @@ class Venue:
         units = int(10 ** self.market.assets[asset].exponent)
         return ceil_div(micro * units, self.price_micro(asset))
 
+    def to_units_down(self, micro: int, asset: int) -> int:
+        """Return ledger units of an asset that are worth `micro` USDC, rounded down."""
+        return -self.to_units_up(-micro, asset)
+
+    def half_spread_ppm(self, asset: int) -> int:
+        """Return the half spread at which an asset is exchanged, in ppm."""
+        return self.method.underlying_rules(self.market.assets[asset].name).half_spread_ppm
+
     def to_micro_down(self, units: int, asset: int) -> int:
         """Return micro-USDC that `units` of an asset are worth, rounded down."""
         return units * self.price_micro(asset) // int(10 ** self.market.assets[asset].exponent)

@@ -187,17 +187,10 @@ def check_method(method: Method) -> Method:
     Rules: the grid holds its centre and at most 31 scenarios, initial is not below maintenance,
     shares and haircuts lie in [0, 1], levels descend, tiers ascend.
     """
-    grid, levels = method.grid, method.levels
+    grid = method.grid
     scenarios = 3 * len(grid.price_moves) + len(grid.tail_moves)
     widest = max((abs(m) for m in grid.price_moves + grid.tail_moves), default=0.0)
-    ladder = (
-        levels.warning_ppm,
-        levels.margin_call_ppm,
-        levels.orders_cancelled_ppm,
-        levels.partial_reduction_ppm,
-        levels.full_liquidation_ppm,
-    )
-    portfolio, liquidation = method.portfolio, method.liquidation
+    portfolio = method.portfolio
     rules: list[tuple[bool, str, str]] = [
         (0.0 in grid.price_moves, "grid.price_moves", "the grid holds its centre"),
         (scenarios <= 31, "grid", "at most 31 scenarios, tails included"),
@@ -213,6 +206,35 @@ def check_method(method: Method) -> Method:
             "cross.option_initial_floor_ppm",
             "initial is not below maintenance",
         ),
+        (method.index.basis_smoothing_us > 0, "index.basis_smoothing_us", "above zero"),
+        (
+            min(grid.term_floor_days, grid.volatility_range_up, grid.volatility_range_down) > 0,
+            "grid.term_floor_days",
+            "the volatility rule's numbers are above zero",
+        ),
+        (method.index.quorum_sources >= 1, "index.quorum_sources", "at least one"),
+        (0 <= method.index.basis_bound_ppm <= PPM // 2, "index.basis_bound_ppm", "at most 50 %"),
+        (method.index.price_jump_factor > 1, "index.price_jump_factor", "above one"),
+        ("default" in method.underlying, "underlying.default", "the table is there"),
+        ("default" in method.collateral, "collateral.default", "the table is there"),
+    ]
+    rules += _action_rules(method.levels, method.liquidation) + _table_rules(method, widest)
+    for holds, field, rule in rules:
+        if not holds:
+            raise _broken(f"{field} breaks a rule of the method", field, rule)
+    return method
+
+
+def _action_rules(levels: Levels, liquidation: Liquidation) -> list[tuple[bool, str, str]]:
+    """Return (holds, field, rule) of levels, fees, steps and pace."""
+    ladder = (
+        levels.warning_ppm,
+        levels.margin_call_ppm,
+        levels.orders_cancelled_ppm,
+        levels.partial_reduction_ppm,
+        levels.full_liquidation_ppm,
+    )
+    return [
         (
             sorted(ladder, reverse=True) == list(ladder),
             "levels",
@@ -234,23 +256,7 @@ def check_method(method: Method) -> Method:
             "liquidation.target_ratio_ppm",
             "above the ratio at which reductions end",
         ),
-        (method.index.basis_smoothing_us > 0, "index.basis_smoothing_us", "above zero"),
-        (
-            min(grid.term_floor_days, grid.volatility_range_up, grid.volatility_range_down) > 0,
-            "grid.term_floor_days",
-            "the volatility rule's numbers are above zero",
-        ),
-        (method.index.quorum_sources >= 1, "index.quorum_sources", "at least one"),
-        (0 <= method.index.basis_bound_ppm <= PPM // 2, "index.basis_bound_ppm", "at most 50 %"),
-        (method.index.price_jump_factor > 1, "index.price_jump_factor", "above one"),
-        ("default" in method.underlying, "underlying.default", "the table is there"),
-        ("default" in method.collateral, "collateral.default", "the table is there"),
     ]
-    rules += _table_rules(method, widest)
-    for holds, field, rule in rules:
-        if not holds:
-            raise _broken(f"{field} breaks a rule of the method", field, rule)
-    return method
 
 
 def _table_rules(method: Method, widest: float) -> list[tuple[bool, str, str]]:
