@@ -18,6 +18,7 @@ from typing import Any
 import apsw
 
 from steelyard.journal import Disk
+from steelyard.journal.layout import SECTOR_PARAMETER
 
 SECTOR = 512
 SUFFIXES = ("", "-wal", ".seal", "-journal")
@@ -94,7 +95,7 @@ class TraceVFS(apsw.VFS):
         if not is_writer:  # it changes nothing, so there is nothing to note
             return apsw.Connection(path, flags=apsw.SQLITE_OPEN_READONLY)
         flags = apsw.SQLITE_OPEN_URI | apsw.SQLITE_OPEN_READWRITE
-        return apsw.Connection(f"file:{path}?psow=0", flags=flags, vfs=self.vfs_name)
+        return apsw.Connection(f"file:{path}?{SECTOR_PARAMETER}", flags=flags, vfs=self.vfs_name)
 
 
 class TraceDisk(Disk):

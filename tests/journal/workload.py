@@ -115,7 +115,10 @@ class Life:
         self.trace.is_recording = False
         self.journal.close()
         floor = next(i for i, step in enumerate(steps) if step[0] == "created") + 1
-        del steps[max(floor, len(steps) - self.random.randint(0, 12)) :]
+        end = len(steps) - self.random.randint(0, 12)
+        if self.random.random() < 0.5:  # just after a sync: the commit is there, its padding not
+            end = max(i for i, step in enumerate(steps) if step[:2] == ("sync", "-wal")) + 1
+        del steps[max(floor, end) :]
         platter = Platter()
         for step in steps:
             platter.advance(step)

@@ -70,18 +70,20 @@ class Connection(Protocol):
         """Close; the last connection to close copies the log into the database."""
 
 
+# Tells SQLite not to trust that a torn write spares its neighbours in the same sector: each commit
+# then ends on a sector boundary of the log, and the next cannot hurt it.
+SECTOR_PARAMETER = "psow=0"
 Connect = Callable[[str, bool], Connection]
 
 
 def connect_sqlite(path: str, is_writer: bool) -> Connection:
-    """Return a connection in autocommit mode to an existing file.
-
-    psow=0 tells SQLite not to trust that a torn write spares its neighbours in the same sector:
-    each commit then ends on a sector boundary of the log, and the next cannot hurt it.
-    """
+    """Return a connection in autocommit mode to an existing file."""
     mode = "rw" if is_writer else "ro"
     connection = sqlite3.connect(
-        f"file:{quote(path)}?mode={mode}&psow=0", uri=True, isolation_level=None, timeout=5.0
+        f"file:{quote(path)}?mode={mode}&{SECTOR_PARAMETER}",
+        uri=True,
+        isolation_level=None,
+        timeout=5.0,
     )
     connection.text_factory = lambda data: data.decode("utf-8", "replace")
     return connection
