@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.progress import Progress
 from rich.tree import Tree
 
 from steelyard.actions.outcomes import StateChanged
-from steelyard.cli.output import print_json
+from steelyard.cli.output import console, print_json
 from steelyard.cli.wiring import time_text
 from steelyard.decisions import STATE_NAMES
 from steelyard.engine.engine import KIND_EVENT, KIND_OUTCOMES, Engine
@@ -58,7 +59,7 @@ def explain_command(
     if as_json:
         print_json(report)
     else:
-        _print(Console(), report, trees)
+        _print(console(), report, trees)
     return EXIT_OK
 
 
@@ -168,12 +169,18 @@ def risk_at(path: Path, unit: str, seq: int, *, as_decided: bool) -> tuple[Accou
                 first = snapshot.position + 1
                 break
         replayer = Replayer(engine, ReplayReport(str(path)))
-        for record in reader.read(first):
-            if record.seq > seq:
-                break
-            if record.seq == seq and record.kind == KIND_EVENT and as_decided:
-                engine.on_decision = lambda u, r: seen.append(r) if u == unit else None
-            replayer.take(record)
+        with Progress(
+            console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()
+        ) as bar:
+            task = bar.add_task(f"replaying to event {seq:,}", total=seq - engine.seq)
+            for record in reader.read(first):
+                if record.seq > seq:
+                    break
+                if record.seq == seq and record.kind == KIND_EVENT and as_decided:
+                    engine.on_decision = lambda u, r: seen.append(r) if u == unit else None
+                replayer.take(record)
+                if record.kind == KIND_EVENT:
+                    bar.advance(task)
     if seen:
         return seen[0], engine
     if unit not in engine.places:
@@ -237,36 +244,36 @@ def _fields(line: StoryLine) -> dict[str, Any]:
     return {"seq": line.seq, "unit": line.unit, "kind": line.kind, "text": line.text}
 
 
-def _print(console: Console, report: dict[str, Any], trees: list[Explanation]) -> None:
+def _print(out: Console, report: dict[str, Any], trees: list[Explanation]) -> None:
     ratio = report["margin_ratio"]
-    console.print(
+    out.print(
         f"[bold]{report['unit']}[/]  {report['mode']} margin, as of event {report['as_of_seq']:,} "
         f"at {report['time']}"
     )
     verdict = "no requirement" if ratio is None else f"margin ratio {ratio} (below 1: liquidatable)"
-    console.print(f"{verdict}, method {report['method']}, amounts in {report['currency']}\n")
+    out.print(f"{verdict}, method {report['method']}, amounts in {report['currency']}\n")
     for tree in trees:
-        console.print(_branch(tree, None))
-        console.print()
+        out.print(branch(tree, None))
+        out.print()
     for position in report["positions_after"]:
         shield = "  protected" if position["is_protected"] else ""
-        console.print(
+        out.print(
             f"  holds {position['quantity'].normalize():+,f} {position['instrument']} "
             f"at mark {position['mark']:,.8g}{shield}"
         )
     if report["story"]:
-        console.print("\n[bold]story[/]")
+        out.print("\n[bold]story[/]")
     for line in report["story"]:
-        console.print(f"  {line['time'][11:23]}  event {line['seq']:>8,}  {line['text']}")
+        out.print(f"  {line['time'][11:23]}  event {line['seq']:>8,}  {line['text']}")
     sys.stdout.flush()
 
 
-def _branch(node: Explanation, parent: Tree | None) -> Tree:
+def branch(node: Explanation, parent: Tree | None) -> Tree:
     note = f"  [dim]{node.note}[/]" if node.note else ""
     text = f"{_amount(node.amount)}  {node.name}{note}"
     branch = Tree(text) if parent is None else parent.add(text)
     for child in node.children:
-        _branch(child, branch)
+        branch(child, branch)
     return branch
 
 

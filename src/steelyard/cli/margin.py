@@ -8,7 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from steelyard.cli.output import print_json
+from steelyard.cli.explain import branch
+from steelyard.cli.output import console, print_json
 from steelyard.cli.wiring import parse_time_us, time_text
 from steelyard.engine.engine import Engine
 from steelyard.feeds import load_chain, open_market, read_accounts
@@ -62,7 +63,7 @@ def margin_command(
     if as_json:
         print_json(report)
     else:
-        _print(Console(), report)
+        _print(console(), report)
     return EXIT_BREACH if breached else EXIT_OK
 
 
@@ -103,14 +104,14 @@ def _row(risk: AccountRisk, engine: Engine, parts: bool) -> dict[str, Any]:
     return row
 
 
-def _print(console: Console, report: dict[str, Any]) -> None:
+def _print(out: Console, report: dict[str, Any]) -> None:
     table = Table(
         title=f"margin at {report['time']}, {report['method']}, {report['currency']}", expand=False
     )
     for name in ("unit", "mode"):
         table.add_column(name)
     for name in ("equity", "initial req.", "maintenance req.", "buffer", "margin ratio"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for row in report["units"]:
         ratio = "—" if row["margin_ratio"] is None else f"{row['margin_ratio']:,}"
         table.add_row(
@@ -122,10 +123,8 @@ def _print(console: Console, report: dict[str, Any]) -> None:
             f"{row['buffer']:,.2f}",
             f"{ratio} below" if row["buffer"] < 0 else ratio,
         )
-    console.print(table)
+    out.print(table)
     for row in report["units"]:
         for tree in row.get("trees", ()):
-            from steelyard.cli.explain import _branch
-
-            console.print(f"[bold]{row['unit']}[/]")
-            console.print(_branch(tree, None))
+            out.print(f"[bold]{row['unit']}[/]")
+            out.print(branch(tree, None))

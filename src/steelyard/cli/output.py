@@ -6,8 +6,16 @@ import sys
 from typing import Any
 
 import msgspec
+from rich.console import Console
+
+WIDTH_UNASKED = 120
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
+
+
+def console() -> Console:
+    """Return where tables and trees are printed: the terminal, or 120 columns into a pipe."""
+    return Console() if sys.stdout.isatty() else Console(width=WIDTH_UNASKED)
 
 
 def print_json(value: Any) -> None:
