@@ -8,7 +8,7 @@ The C reference (black76_reference.c) uses the same approximations, written the 
 compiled here three times: `-O3 -march=native` alone, where gcc keeps the loop scalar because sqrt
 may set errno and comparisons may trap; with `-fno-math-errno -fno-trapping-math`, which change no
 value and let it vectorise; and with `-ffast-math`. The goal counts against the faster of the first
-two. bench_VALU_050, bench_VALU_051.
+two.
 """
 
 from __future__ import annotations
@@ -92,7 +92,9 @@ def build(folder: str) -> dict[str, ctypes.CDLL]:
     return libraries
 
 
-def compare_with_c(columns: Columns, libraries: dict[str, ctypes.CDLL], rounds: int) -> None:
+def bench_VALU_050_price_against_c(
+    columns: Columns, libraries: dict[str, ctypes.CDLL], rounds: int
+) -> None:
     """Time the price kernel against each build of the C reference."""
     from steelyard.valuation.black76 import fill_prices
 
@@ -178,7 +180,7 @@ def compare_greeks(columns: Columns, rounds: int) -> None:
     tell("price and six Greeks: time over the price", result.ratio, "x", note=note)
 
 
-def compare_tables(libraries: dict[str, ctypes.CDLL], rounds: int) -> None:
+def bench_VALU_051_table_against_c(libraries: dict[str, ctypes.CDLL], rounds: int) -> None:
     """Time the scenario table of 1,500 × 32 against the vectorised C reference."""
     from steelyard.valuation.scenarios import SCENARIO_COLUMNS, fill_option_rows
 
@@ -249,8 +251,8 @@ def measure(rounds: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         libraries = build(folder)
         if libraries:
-            compare_with_c(columns, libraries, rounds)
-            compare_tables(libraries, rounds)
+            bench_VALU_050_price_against_c(columns, libraries, rounds)
+            bench_VALU_051_table_against_c(libraries, rounds)
     compare_greeks(columns, rounds)
     compare_with_numpy(columns, rounds)
     compare_with_quantlib(columns, rounds)

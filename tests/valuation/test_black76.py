@@ -82,6 +82,17 @@ def test_VALU_011_price_lies_between_its_bounds() -> None:
         assert (price <= np.where(is_call, f, k)).all()
 
 
+def test_VALU_011_VALU_012_price_reaches_its_bound_exactly() -> None:
+    # (F − K) + K is often a unit away from F: the bound must not come from adding up.
+    is_call, f, k, _, _ = options(20_000, 4, width=1.0)
+    rng = np.random.default_rng(5)
+    bound = np.where(is_call, f, k)
+    assert (black76_price(is_call, f, k, rng.uniform(24.0, 1e3, 20_000), 1.0) == bound).all()
+    price = black76_price(is_call, f, k, rng.uniform(14.0, 24.0, 20_000), 1.0)
+    assert (price <= bound).all()
+    assert (price == bound).mean() > 0.3
+
+
 @pytest.mark.parametrize(
     ("f", "k", "sigma", "t", "call", "put"),
     [
