@@ -269,12 +269,13 @@ def _print(out: Console, report: dict[str, Any], trees: list[Explanation]) -> No
 
 
 def branch(node: Explanation, parent: Tree | None) -> Tree:
+    """Return an explanation as a tree of lines, under `parent` if there is one."""
     note = f"  [dim]{node.note}[/]" if node.note else ""
     text = f"{_amount(node.amount)}  {node.name}{note}"
-    branch = Tree(text) if parent is None else parent.add(text)
+    own = Tree(text) if parent is None else parent.add(text)
     for child in node.children:
-        branch(child, branch)
-    return branch
+        branch(child, own)
+    return own
 
 
 def _amount(amount: Decimal) -> str:
