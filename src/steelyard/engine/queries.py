@@ -96,7 +96,10 @@ class EngineQueries:
         if place is None:
             return None
         if place[0].book.mode[place[1]] != 0 or UNIT_SEPARATOR in account:
-            return account
+            is_other = (
+                UNIT_SEPARATOR in account and account.partition(UNIT_SEPARATOR)[2] != instrument
+            )
+            return None if is_other else account
         unit = unit_name(account, instrument)
         return unit if unit in self.places else None
 
@@ -108,14 +111,18 @@ class EngineQueries:
         return is_isolated and instrument in self.market.instrument_slots
 
     def locate_order(self, account: str, order: str) -> str | None:
-        """Return the margin unit of an account in which an order rests, or None."""
+        """Return the margin unit of an account in which an order rests, or None.
+
+        Of several isolated positions with an order of that name it is the first by name.
+        """
         prefix = account + UNIT_SEPARATOR
-        for shard in self.shards:
-            for row, orders in shard.book.orders.items():
-                name = shard.book.names[row]
-                if order in orders and (name == account or name.startswith(prefix)):
-                    return name
-        return None
+        found = [
+            shard.book.names[row]
+            for shard in self.shards
+            for row, orders in shard.book.orders.items()
+            if order in orders
+        ]
+        return min((n for n in found if n == account or n.startswith(prefix)), default=None)
 
     def balance(self, account: str, asset: int) -> int:
         """Return a balance in ledger units; 0 for a unit that is not open yet."""
@@ -149,20 +156,54 @@ class EngineQueries:
             book.put_order(row, kept)
         return risk.initial_requirement - risk.initial_balance
 
+    def missing_after_withdrawal(self, account: str, asset: int, units: int) -> int:
+        """Return the micro-USDC that would be missing after a withdrawal; ≤ 0 when it is free.
+
+        A balance is not overdrawn, the initial requirement stays covered, and a profit that is not
+        realised counts for nothing.
+        """
+        over = units - self.venue.balance(account, asset)
+        if over > 0 or account in self.ledger.balances:
+            return over
+        book, row = self.venue.find(account)
+        book.balances[row, asset] -= units
+        risk = self.risk_of(account)
+        book.balances[row, asset] += units
+        profit = sum(p.amount for p in risk.equity_parts if p.name == "position_value")
+        return risk.initial_requirement + max(0, profit) - risk.initial_balance
+
     def withdrawable(self, account: str, asset: int) -> int:
         """Return the ledger units of an asset that may leave an account.
 
-        At most the balance; at most what the initial requirement leaves free, where a profit that is
-        not realised counts for nothing.
+        The more leaves the less is covered (coins that hedge: up to a point the other way round, but
+        never twice), so the edge is found by halving.
         """
+        most = max(0, self.venue.balance(account, asset))
+        if self.missing_after_withdrawal(account, asset, 0) > 0:
+            return 0
+        if self.missing_after_withdrawal(account, asset, most) <= 0:
+            return most
+        least = 0
+        while most - least > 1:
+            middle = (least + most) // 2
+            if self.missing_after_withdrawal(account, asset, middle) <= 0:
+                least = middle
+            else:
+                most = middle
+        return least
+
+    def leans_on_protected(self, account: str) -> bool:
+        """Return whether an account must hold margin and holds something whose price is not known."""
         if account in self.ledger.balances:
-            return max(0, self.ledger.balances[account][asset])
-        risk = self.risk_of(account)
-        profit = sum(p.amount for p in risk.equity_parts if p.name == "position_value")
-        free = risk.initial_balance - risk.initial_requirement - max(0, profit)
-        price = self.venue.price_micro(asset)
-        units = max(0, free) * int(10 ** self.market.assets[asset].exponent) // price
-        return max(0, min(self.venue.balance(account, asset), units))
+            return False
+        book, row = self.venue.find(account)
+        market = self.market
+        balances = book.balances[row, : len(market.assets)].tolist()
+        positions = [int(market.underlying_of[slot]) for slot, _, _ in book.positions(row)]
+        if not positions and row not in book.orders and min(balances) >= 0:
+            return False
+        held = positions + [asset for asset, units in enumerate(balances) if units]
+        return any(bool(market.is_protected[asset]) for asset in held)
 
     # -- proving ---------------------------------------------------------------------------------
 

@@ -1,0 +1,126 @@
+"""Admission of what concerns the market: listings, prices, volatilities, funding, parameters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from steelyard.engine.refusals import (
+    check_not_future,
+    listed_asset,
+    listed_instrument,
+    refuse,
+)
+from steelyard.terms import Instrument
+from steelyard.terms.asset import ACCOUNTING_ASSET
+from steelyard.ticks import (
+    AssetListed,
+    Funding,
+    InstrumentsListed,
+    ParameterChange,
+    PriceTick,
+    QuoteTick,
+    SourceListed,
+    VolatilityUpdate,
+)
+
+if TYPE_CHECKING:
+    from steelyard.engine.engine import Engine
+
+INDEX_UNITS_MAX = 90_000_000_000
+
+
+def check_asset_listed(engine: Engine, event: AssetListed) -> None:
+    """Raise unless the asset is new."""
+    event.asset.check()
+    if event.asset.name in engine.market.asset_slots:
+        refuse("ADMT-E04", event, "asset", "an asset is listed once", "drop the event")
+
+
+def check_source_listed(engine: Engine, event: SourceListed) -> None:
+    """Raise unless the asset is listed and needs sources."""
+    listed_asset(engine, event, "asset", event.asset)
+    if event.asset == ACCOUNTING_ASSET:
+        refuse("ADMT-E03", event, "asset", "the accounting asset needs no source", "drop the event")
+
+
+def check_instruments_listed(engine: Engine, event: InstrumentsListed) -> None:
+    """Raise unless every instrument is new and of listed assets."""
+    seen: dict[str, Instrument] = {}
+    for instrument in event.instruments:
+        listed_asset(engine, event, "underlying", instrument.underlying)
+        settlement = listed_asset(engine, event, "settlement", instrument.settlement)
+        instrument.check(engine.market.assets[settlement])
+        if instrument.name in engine.market.instrument_slots or instrument.name in seen:
+            refuse(
+                "ADMT-E04", event, "instruments", f"{instrument.name} is listed once",
+                "drop the repeat",
+            )  # fmt: skip
+        if not instrument.is_inverse and instrument.settlement != ACCOUNTING_ASSET:
+            refuse(
+                "ADMT-E08", event, "instruments", f"{instrument.name} settles in its underlying or "
+                f"in {ACCOUNTING_ASSET}", "correct the listing",
+            )  # fmt: skip
+        seen[instrument.name] = instrument
+
+
+def check_price_tick(engine: Engine, event: PriceTick) -> None:
+    """Raise unless the source is known and the price is possible."""
+    slot = listed_asset(engine, event, "asset", event.asset)
+    market = engine.market
+    if event.source not in market.readings[slot]:
+        refuse(
+            "ADMT-E03", event, "source", f"{event.source} is listed as a source of {event.asset}",
+            "list the source first",
+        )  # fmt: skip
+    check_not_future(event, event.exchange_time_us)
+    if event.price * 10 ** market.assets[slot].price_exponent > INDEX_UNITS_MAX:
+        refuse(
+            "ADMT-E05", event, "price", "a price fits the asset's scale",
+            "list the asset with a smaller price exponent",
+        )  # fmt: skip
+    if not market.is_protected[slot]:
+        factor = engine.method.index.price_jump_factor
+        ratio = event.price / market.index_price(slot)
+        if not 1.0 / factor <= ratio <= factor:
+            refuse(
+                "ADMT-E05", event, "price", f"a price within {factor:g}× of a healthy index",
+                "mend the source; a true move of this size first protects the asset",
+            )  # fmt: skip
+
+
+def check_quote_tick(engine: Engine, event: QuoteTick) -> None:
+    """Raise unless the quote is of a perpetual."""
+    slot = listed_instrument(engine, event, "instrument", event.instrument)
+    if engine.market.instruments[slot].is_option:
+        refuse(
+            "ADMT-E03", event, "instrument", "quotes are of perpetuals; options are marked from "
+            "their implied volatility", "send a VolatilityUpdate",
+        )  # fmt: skip
+    check_not_future(event, event.exchange_time_us)
+
+
+def check_volatility_update(engine: Engine, event: VolatilityUpdate) -> None:
+    """Raise unless every name is an option on the underlying."""
+    slot = listed_asset(engine, event, "underlying", event.underlying)
+    for name in event.instruments:
+        i = listed_instrument(engine, event, "instruments", name)
+        if not engine.market.instruments[i].is_option or engine.market.underlying_of[i] != slot:
+            refuse(
+                "ADMT-E03", event, "instruments", f"{name} is an option on {event.underlying}",
+                "drop the row",
+            )  # fmt: skip
+    check_not_future(event, event.exchange_time_us)
+
+
+def check_funding(engine: Engine, event: Funding) -> None:
+    """Raise unless it is a perpetual with a price."""
+    slot = listed_instrument(engine, event, "instrument", event.instrument)
+    if engine.market.instruments[slot].is_option:
+        refuse("ADMT-E03", event, "instrument", "funding is of perpetuals", "drop the event")
+    if engine.market.is_protected[engine.market.underlying_of[slot]]:
+        refuse("ADMT-E07", event, "instrument", "funding waits for a quorum", "send it later")
+
+
+def check_parameter_change(engine: Engine, event: ParameterChange) -> None:
+    """Raise unless the changed method keeps its rules."""
+    engine.method.with_parameter(event.path, event.value_json)

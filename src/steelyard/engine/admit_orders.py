@@ -1,0 +1,124 @@
+"""Admission of orders and fills."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from steelyard.book import FEES, MARKET
+from steelyard.engine.prices import price_to_mark
+from steelyard.engine.refusals import (
+    check_bounded,
+    open_trading_unit,
+    refuse,
+    traded_instrument,
+)
+from steelyard.ticks import Event, Fill, OrderCancelled, OrderPlaced
+
+if TYPE_CHECKING:
+    from steelyard.engine.engine import Engine
+
+ORDERS_PER_UNIT_MAX = 1_000
+
+
+def check_order_placed(engine: Engine, event: OrderPlaced) -> None:
+    """Raise unless the order fits its limits and is covered, or only reduces.
+
+    An order reduces when all resting orders of its side together do not go through zero: such an
+    order is admitted whatever the margin, and on a protected asset too.
+    """
+    slot = traded_instrument(engine, event, event.instrument)
+    unit = open_trading_unit(engine, event, "account", event.account, event.instrument)
+    price_mark = _mark_in_bounds(engine, event, slot, event.price, "mend the price")
+    book, row = engine.venue.find(unit)
+    held = book.position(row, slot)[0]
+    resting = book.orders.get(row, {})
+    same_side = event.quantity + sum(  # tidy-ok: integers
+        o.quantity
+        for o in resting.values()
+        if o.instrument == slot and o.order != event.order and o.quantity * event.quantity > 0
+    )
+    if abs(held + same_side) > engine.market.instruments[slot].position_limit:
+        refuse(
+            "ADMT-E08", event, "quantity", "a position stays in its limit with its orders filled",
+            "place a smaller one",
+        )  # fmt: skip
+    if len(resting) >= ORDERS_PER_UNIT_MAX and event.order not in resting:
+        refuse("ADMT-E08", event, "order", f"at most {ORDERS_PER_UNIT_MAX} orders", "cancel some")
+    if held * event.quantity < 0 and abs(same_side) <= abs(held):
+        return
+    if engine.market.is_protected[engine.market.underlying_of[slot]]:
+        refuse(
+            "ADMT-E07", event, "instrument", "a protected asset takes no new risk",
+            "wait for its quorum, or reduce",
+        )  # fmt: skip
+    short = engine.margin_missing_with_order(unit, event.order, slot, event.quantity, price_mark)
+    if short > 0:
+        refuse(
+            "ADMT-E06", event, "quantity", f"the initial requirement is covered; {short} micro-USDC "
+            "are missing", "deposit, reduce, or place a smaller order",
+        )  # fmt: skip
+
+
+def check_order_cancelled(engine: Engine, event: OrderCancelled) -> None:
+    """Raise unless the order rests."""
+    if engine.locate_order(event.account, event.order) is None:
+        refuse("ADMT-E03", event, "order", "the order rests", "drop the event")
+
+
+def check_fill(engine: Engine, event: Fill) -> None:
+    """Raise unless both sides may hold what they trade and every balance stays an integer."""
+    slot = traded_instrument(engine, event, event.instrument)
+    price_mark = _mark_in_bounds(engine, event, slot, event.price, "bust the trade")
+    market_cash = 0
+    for field, account, lots, order in (
+        ("buyer", event.buyer, event.quantity, event.buy_order),
+        ("seller", event.seller, -event.quantity, event.sell_order),
+    ):
+        if account == MARKET:
+            continue
+        unit = open_trading_unit(engine, event, field, account, event.instrument)
+        _named_order(engine, event, unit, slot, lots, order)
+        market_cash += _check_side(engine, event, unit, slot, lots, price_mark)
+    asset = int(engine.market.settlement_of[slot])
+    for system in (MARKET, FEES):
+        check_bounded(event, "price", abs(engine.balance(system, asset)) + market_cash)
+
+
+def _check_side(
+    engine: Engine, event: Fill, unit: str, slot: int, lots: int, price_mark: int
+) -> int:
+    """Raise unless a side stays in its limits; return the most ledger units it can move."""
+    terms = engine.market.instruments[slot]
+    book, row = engine.venue.find(unit)
+    held, cost = book.position(row, slot)
+    if abs(held + lots) > terms.position_limit:
+        refuse("ADMT-E08", event, "quantity", "a position stays in its limit", "bust the trade")
+    asset = int(engine.market.settlement_of[slot])
+    fine = terms.fine_per_unit(engine.market.assets[asset])
+    fee = engine.venue.to_units_up(engine.venue.trade_fee_micro(slot, lots), asset)
+    cash = (abs(lots * price_mark) + abs(cost)) // fine + fee + 1
+    check_bounded(event, "price", abs(engine.balance(unit, asset)) + cash)
+    return cash
+
+
+def _named_order(
+    engine: Engine, event: Fill, unit: str, slot: int, lots: int, order_id: str
+) -> None:
+    """Raise if the order a fill names is of another instrument or side; it may be gone already."""
+    book, row = engine.venue.find(unit)
+    order = book.orders.get(row, {}).get(order_id)
+    if order is not None and (order.instrument != slot or order.quantity * lots < 0):
+        field = "buy_order" if lots > 0 else "sell_order"
+        refuse(
+            "ADMT-E03", event, field, f"{order_id} rests on this side of {event.instrument}",
+            "name the order that traded, or none",
+        )  # fmt: skip
+
+
+def _mark_in_bounds(engine: Engine, event: Event, slot: int, price: float, cure: str) -> int:
+    """Return a price in mark units. Errors: ADMT-E05 beyond the scale of its instrument."""
+    terms = engine.market.instruments[slot]
+    price_mark = price_to_mark(terms, price)
+    if not 0 < abs(price_mark) <= terms.mark_max:
+        refuse("ADMT-E05", event, "price", "a price fits the instrument's scale", cure)
+    return price_mark
