@@ -56,8 +56,8 @@ def demo(
     accounts: Annotated[str, typer.Option(help="population:N, or an account file.")] = (
         "population:10000"
     ),
-    minutes: Annotated[int, typer.Option(min=1, max=600, help="Market time.")] = 10,
-    speed: Annotated[str, typer.Option(help="Market seconds a wall second, or max.")] = "10",
+    minutes: Annotated[int, typer.Option(min=1, max=600, help="Market time.")] = 5,
+    speed: Annotated[str, typer.Option(help="Market seconds a wall second, or max.")] = "4",
     law: Annotated[str, typer.Option(help="calm, stress or crash.")] = "crash",
     shards: Shards = 1,
     journal: JournalOption = None,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,16 +32,15 @@ def run_session(
     """Run a session to its end and print its report; Ctrl-C ends it early, with everything kept."""
     history = History(session)
     fund_before = session.fund_micro()
-    interrupted = False
     try:
         watcher = _live(session, history, title) if is_live and not as_json else _progress(session)
-        with watcher as watch:
-            try:
-                for step in session.steps(speed):
-                    history.observe(step)
-                    watch(step)
-            except KeyboardInterrupt:
-                interrupted = True
+        with _interruptible() as was_interrupted, watcher as watch:
+            for step in session.steps(speed):
+                history.observe(step)
+                watch(step)
+                if was_interrupted():
+                    break
+        interrupted = was_interrupted()
         digest = session.finish()
         report = build_report(session, title, digest, fund_before, interrupted)
     finally:
@@ -134,6 +134,22 @@ def _default_plot(journal: str, as_json: bool) -> Path | None:
     except ImportError:
         return None
     return Path(journal).with_suffix(".png")
+
+
+@contextmanager
+def _interruptible() -> Iterator[Callable[[], bool]]:
+    """Let Ctrl-C end the session between two events, never within one; a second one is the usual."""
+    asked: list[int] = []
+
+    def ask(number: int, _frame: object) -> None:
+        asked.append(number)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield lambda: bool(asked)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

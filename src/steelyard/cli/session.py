@@ -70,11 +70,20 @@ class Step:
 class Session:
     """A prepared engine and the stream of events to come.
 
-    tally counts what accounts met, refused counts refusals by code, started is the wall-clock second
+    has_clock: the market sends TimeTicks itself. tally counts what accounts met, refused counts refusals by code, started is the wall-clock second
     at which the stream began, applied the input events applied since.
     """
 
-    def __init__(self, journaled: JournaledEngine, market: Market, start_us: int, end_us: int):
+    def __init__(
+        self,
+        journaled: JournaledEngine,
+        market: Market,
+        start_us: int,
+        end_us: int,
+        *,
+        has_clock: bool = False,
+    ) -> None:
+        self.has_clock = has_clock
         self.journaled = journaled
         self.engine = journaled.engine
         self.market = market
@@ -174,7 +183,10 @@ class Session:
         return step
 
     def _with_clock(self) -> Iterator[Event]:
-        """Merge the market's events with one TimeTick a second."""
+        """Merge the market's events with one TimeTick a second, unless it has its own clock."""
+        if self.has_clock:
+            yield from self.market.ticks()
+            return
         next_us = self.start_us + CLOCK_EVERY_US
         for event in self.market.ticks():
             while next_us <= event.time_us:
@@ -199,7 +211,8 @@ class Session:
 
     def event_count(self) -> int:
         """Return how many events the session will take in all, for a progress bar."""
-        return self.market.tick_count + (self.end_us - self.start_us) // CLOCK_EVERY_US
+        clock = 0 if self.has_clock else (self.end_us - self.start_us) // CLOCK_EVERY_US
+        return self.market.tick_count + clock
 
     def prices(self) -> dict[str, float]:
         """Return the index of every asset that has one, USD."""

@@ -11,7 +11,6 @@ from steelyard.engine import create_engine
 from steelyard.feeds import load_chain, open_market, read_accounts
 from steelyard.lab import (
     LAWS,
-    LawName,
     SimulatedMarket,
     generate_population,
     parse_accounts_argument,
@@ -148,7 +147,11 @@ def simulated_session(
     simulated = SimulatedMarket(seed, start_us, duration_s, law=law)
     path = journal_path(journal, "steelyard-demo", f"demo-{seed}")
     session = Session(
-        create_engine(path, load_method(method), shards), simulated, start_us, simulated.end_us
+        create_engine(path, load_method(method), shards),
+        simulated,
+        start_us,
+        simulated.end_us,
+        has_clock=True,
     )
     try:
         session.list_market()
