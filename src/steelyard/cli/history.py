@@ -99,6 +99,7 @@ class History:
         self.samples_max = samples_max
         self.count = 0
         self.assets = [asset.name for asset in session.engine.market.assets]
+        self._scales = self._price_scales()
         self.time_us = np.zeros(samples_max, np.int64)
         self.index = np.full((len(self.assets), samples_max), np.nan)
         self.protected = np.zeros((len(self.assets), samples_max), np.bool_)
@@ -199,8 +200,8 @@ class History:
         if len(market.assets) > len(self.assets):
             self._widen([asset.name for asset in market.assets])
         self.time_us[row] = self._last_us
-        for slot in range(len(self.assets)):
-            self.index[slot, row] = market.index_price(slot) or np.nan
+        units = market.index_units[: len(self.assets)]
+        self.index[:, row] = np.where(units > 0, units / self._scales, np.nan)
         self.protected[:, row] = market.is_protected[: len(self.assets)]
         self.units_by_state[:, row] = units_by_state(session)
         p50, p99 = self._latency()
@@ -257,6 +258,11 @@ class History:
         unseen = np.zeros((more, self.samples_max), np.bool_)
         self.protected = np.vstack([self.protected, unseen])
         self.assets = names
+        self._scales = self._price_scales()
+
+    def _price_scales(self) -> NDArray[np.float64]:
+        """Return the index units of one USD, per asset."""
+        return np.array([10.0**a.price_exponent for a in self.session.engine.market.assets])
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -375,7 +381,7 @@ def _joins(last: FeedEntry, entry: FeedEntry) -> bool:
 
 def _is_worth_an_entry(outcome: Outcome) -> bool:
     if isinstance(outcome, StateChanged):
-        told = (State.MARGIN_CALL, State.FULL_LIQUIDATION, State.BANKRUPT)
+        told = (State.MARGIN_CALL, State.FULL_LIQUIDATION)
         return outcome.current > outcome.previous and outcome.current in told
     return isinstance(outcome, Closed | FundDraw | BadDebt | OrdersCancelled)
 

@@ -382,7 +382,7 @@ class LiveView:
         if market.is_protected[slot]:
             return f" ■ PROTECTED {fresh}/{len(readings)} ", "flag"
         if off[0]:
-            return f"! {off[0]} off {off[1]:+.0%}".replace("-", "−"), "warn"
+            return f"! {off[1]:+.0%} off: ".replace("-", "−") + off[0], "warn"
         if silent[0]:
             age = f" {silent[1]:.0f} s" if silent[1] < 3600 else ""
             return f"! {silent[0]} silent{age}", "warn"
