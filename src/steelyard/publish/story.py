@@ -76,7 +76,7 @@ def quoted_price(terms: Instrument, mark_units: int) -> Decimal:
     """Return a mark in the words of traders: USD of a perpetual, premium of an option.
 
     >>> p = Instrument("BTC-PERPETUAL", "perpetual", "BTC", "BTC", True, 0, 12, 10, contract_usd=100)
-    >>> str(quoted_price(p, -800_000_000))
+    >>> f"{quoted_price(p, -800_000_000):f}"
     '125000'
     """
     value = from_units(mark_units, terms.mark_exponent)
