@@ -149,4 +149,4 @@ def test_ACTN_006_an_option_is_sold_at_its_premium_less_an_offset_of_the_index()
     assert fill_mark(venue.engine.venue, slot, 1_000, is_sell=True) == mark - 100_000
     assert fill_mark(venue.engine.venue, slot, 1_000, is_sell=False) == mark + 100_000
     assert fill_mark(venue.engine.venue, slot, 150_000, is_sell=True) == 0
-    assert LINEAR_100K == venue.mark(BTC_LINEAR)
+    assert venue.mark(BTC_LINEAR) == LINEAR_100K

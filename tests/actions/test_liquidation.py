@@ -157,7 +157,7 @@ def test_ACTN_025_the_fee_of_an_option_is_capped_by_its_premium() -> None:
         [held(BTC_CALL, 100), held(BTC_LINEAR, 10_000, LINEAR_100K)],
     )  # fmt: skip
     venue.open(buyer)
-    assert 0 < premium
+    assert premium > 0
     closed = [o for o in of_kind(venue.price("BTC", 95_000.0), Closed) if isinstance(o, Closed)]
     (option,) = [o for o in closed if o.instrument == BTC_CALL]
     received = 100 * option.price_mark // 100  # fine units are a hundredth of a ledger unit

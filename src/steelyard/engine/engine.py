@@ -27,6 +27,7 @@ from steelyard.engine.shard import Shard, shard_of_slot
 from steelyard.engine.stopwatch import Stopwatch
 from steelyard.margin import AccountRisk
 from steelyard.marks import MarketState
+from steelyard.quantities import InvariantError
 from steelyard.terms import MarginMode, Method
 from steelyard.ticks import AccountsLoaded, Event, encode_event
 from steelyard.valuation.columns import ValuationColumns
@@ -69,6 +70,7 @@ class Engine(EngineQueries):
         self.seq = 0
         self.needs_pass = False
         self.append = append
+        self.stopped: BaseException | None = None
         self.on_decision: Callable[[str, AccountRisk], None] | None = None
         self.stopwatch = Stopwatch()
         self.venue = Venue(
@@ -83,6 +85,8 @@ class Engine(EngineQueries):
         the journal cannot be written (the engine must stop), InvariantError when money would not sum
         to zero (the engine must stop; the journal holds the event that did it).
         """
+        if self.stopped is not None:
+            raise InvariantError(f"the engine stopped at seq {self.seq}: {self.stopped}")
         watch = self.stopwatch
         watch.start()
         admit(self, event)
@@ -90,7 +94,12 @@ class Engine(EngineQueries):
         seq = self.seq + 1
         position = self._append(seq, KIND_EVENT, encode_event(event))
         watch.lap("journal")
-        outcomes = self.apply(event)
+        try:
+            outcomes = self.apply(event)
+        except BaseException as error:
+            # Half an event may have been applied: nothing may be built on that.
+            self.stopped = error
+            raise
         if outcomes:
             self._append(seq, KIND_OUTCOMES, encode_outcomes(outcomes))
         watch.lap("journal")

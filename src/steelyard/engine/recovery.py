@@ -8,13 +8,18 @@ import msgspec
 
 from steelyard import __version__
 from steelyard.engine.engine import KIND_CHECKPOINT, KIND_OUTCOMES, Engine
-from steelyard.engine.replay import JournalHeader, Replayer, ReplayReport, engine_of
-from steelyard.engine.snapshot import restore_snapshot, state_hash, take_snapshot
+from steelyard.engine.replay import (
+    ENGINE_FORMAT,
+    JournalHeader,
+    Replayer,
+    ReplayReport,
+    engine_of,
+    restore_checked,
+)
+from steelyard.engine.snapshot import state_hash, take_snapshot
 from steelyard.journal import GroupCommitter, JournalReader, SqliteJournal
 from steelyard.quantities import JournalError
 from steelyard.terms import Method
-
-ENGINE_FORMAT = 1
 
 
 class JournaledEngine:
@@ -81,7 +86,7 @@ def open_engine(path: Path, shards: int = 1) -> JournaledEngine:
             snapshot = reader.latest_snapshot()
             first = 1
             if snapshot is not None:
-                restore_snapshot(engine, snapshot.blob)
+                restore_checked(engine, snapshot)
                 first = snapshot.position + 1
             report = ReplayReport(str(path))
             replayer = Replayer(engine, report)

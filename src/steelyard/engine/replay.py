@@ -19,12 +19,16 @@ from steelyard.engine.engine import (
     encode_outcomes,
 )
 from steelyard.engine.snapshot import restore_snapshot, state_hash
-from steelyard.journal import JournalReader, Record
-from steelyard.quantities import JournalError
+from steelyard.journal import JournalReader, Record, Snapshot
+from steelyard.quantities import JournalError, SteelyardError
 from steelyard.terms import Method
+from steelyard.terms.method import check_method
 from steelyard.ticks import decode_event
 
 _OUTCOMES: msgspec.msgpack.Decoder[list[AnyOutcome]] = msgspec.msgpack.Decoder(list[AnyOutcome])
+
+
+ENGINE_FORMAT = 1
 
 
 class JournalHeader(msgspec.Struct, frozen=True):
@@ -66,7 +70,13 @@ class Replayer:
         if record.kind == KIND_EVENT:
             if self.expected is not None:
                 return self._differs(self.expected_seq, "outcomes were recomputed, none recorded")
-            outcomes = self.engine.apply(decode_event(record.payload))
+            # Whatever goes wrong here, an engine that wrote this record did not see it go wrong.
+            try:
+                outcomes = self.engine.apply(decode_event(record.payload))
+            except Exception as error:
+                return self._differs(
+                    record.seq, f"the event cannot be applied: {type(error).__name__}: {error}"
+                )
             if self.engine.seq != record.seq:
                 return self._differs(record.seq, f"seq {self.engine.seq} was expected")
             self.expected = encode_outcomes(outcomes) if outcomes else None
@@ -108,14 +118,39 @@ def engine_of(reader: JournalReader, shards: int) -> Engine:
 def decode_header(metadata: bytes) -> JournalHeader:
     """Return the engine's header of a journal. Errors: JOUR-E21 when it is not one of an engine."""
     try:
-        return msgspec.msgpack.decode(metadata, type=JournalHeader)
-    except msgspec.DecodeError as error:
+        header = msgspec.msgpack.decode(metadata, type=JournalHeader)
+        check_method(header.method)
+    except (msgspec.DecodeError, SteelyardError) as error:
+        raise _bad_header(f"not one of an engine: {error}") from None
+    if header.format != ENGINE_FORMAT:
+        raise _bad_header(f"of format {header.format}")
+    return header
+
+
+def _bad_header(what: str) -> JournalError:
+    return JournalError(
+        "JOUR-E21",
+        f"the journal's header is {what}",
+        rule=f"an engine writes its format ({ENGINE_FORMAT}), version and method into the header",
+        cure="give the path of a journal written by `steelyard run` or `demo`, or run the release "
+        "that wrote it",
+    )
+
+
+def restore_checked(engine: Engine, snapshot: Snapshot) -> None:
+    """Fill a new engine from a snapshot. Errors: JOUR-E20 when it does not come out as it was."""
+    restore_snapshot(engine, snapshot.blob)
+    restored = state_hash(engine)
+    if restored != snapshot.state_hash:
         raise JournalError(
-            "JOUR-E21",
-            f"the journal's header is not one of an engine: {error}",
-            rule="an engine writes its format, version and method into the header",
-            cure="give the path of a journal written by `steelyard run` or `demo`",
-        ) from None
+            "JOUR-E20",
+            f"the snapshot restores to state {restored.hex()[:16]}…, not to its own "
+            f"{snapshot.state_hash.hex()[:16]}…",
+            rule="a restored engine has the state hash of the one that was saved",
+            cure="replay the journal from its first record, with the release that wrote it",
+            position=snapshot.position,
+            seq=snapshot.seq,
+        )
 
 
 def replay_journal(
@@ -139,7 +174,7 @@ def replay_journal(
             limit = _position_of(reader, to_seq) if to_seq is not None else None
             snapshot = reader.latest_snapshot(limit)
             if snapshot is not None:
-                restore_snapshot(engine, snapshot.blob)
+                restore_checked(engine, snapshot)
                 first = snapshot.position + 1
         for record in reader.read(first):
             if to_seq is not None and record.seq > to_seq:
@@ -164,9 +199,13 @@ def _position_of(reader: JournalReader, seq: int) -> int:
 
 
 def _describe(recorded: bytes, recomputed: bytes | None) -> str:
+    try:
+        was = _OUTCOMES.decode(recorded)
+    except msgspec.DecodeError as error:
+        return f"the recorded outcomes cannot be read: {error}"
     if recomputed is None:
-        return f"recorded {_OUTCOMES.decode(recorded)[:2]}, recomputed none"
-    was, now = _OUTCOMES.decode(recorded), _OUTCOMES.decode(recomputed)
+        return f"recorded {was[:2]}, recomputed none"
+    now = _OUTCOMES.decode(recomputed)
     for left, right in zip(was, now, strict=False):
         if left != right:
             return f"recorded {left}, recomputed {right}"

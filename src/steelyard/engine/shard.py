@@ -61,11 +61,12 @@ class Shard:
             units, book.state, self.results, book.count, levels, self.next_state
         )
         next_state = self.next_state[:units]
-        self.acting = int(np.count_nonzero(next_state >= State.PARTIAL_REDUCTION))
+        # A bankrupt unit has nothing left to act on: it must not cost a pass at every event.
+        acting = (next_state >= State.PARTIAL_REDUCTION) & (next_state != State.BANKRUPT)
+        self.acting = int(np.count_nonzero(acting))
         if not changed and not self.acting:
             return []
-        due = (next_state >= State.PARTIAL_REDUCTION) & (book.next_action_us[:units] <= now_us)
-        due &= next_state != State.BANKRUPT
+        due = acting & (book.next_action_us[:units] <= now_us)
         rows: list[int] = np.flatnonzero((next_state != book.state[:units]) | due).tolist()
         return rows
 

@@ -110,7 +110,7 @@ def restore_snapshot(engine: Engine, blob: bytes) -> None:
         _restore_market(engine, state)
         _restore_global(engine, state)
         _restore_units(engine, units)
-    except (msgspec.DecodeError, msgspec.ValidationError, ValueError, KeyError, TypeError) as error:
+    except (msgspec.DecodeError, ValueError, LookupError, TypeError, OverflowError) as error:
         raise JournalError(
             "JOUR-E20",
             f"the snapshot cannot be restored: {error}",
