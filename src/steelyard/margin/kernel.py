@@ -21,20 +21,20 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from steelyard.margin.account_risk import MONEY_MAX, REQUIREMENT_MAX
 from steelyard.margin.compiled import inline, jit
-from steelyard.margin.vector import COLUMNS, accumulate, worst
+from steelyard.margin.vector import COLUMNS, accumulate, peek, worst
 from steelyard.valuation.columns import (
-    CLOSE_FEE,
-    HALF_SPREAD,
-    IMPACT,
-    INVERSE_PERPETUAL,
+    CLOSE_LEAST,
+    CLOSE_MOST,
+    CLOSE_SLOPE,
+    ENTRY_COINS,
     LINEAR_OPTION,
-    NOTIONAL,
-    OPTION_INITIAL,
-    OPTION_LONG,
-    OPTION_MAINTENANCE,
-    SLIP_MAX,
+    PER_LOT,
+    SHORT_NOTIONAL,
+    UNITS_PER_FINE,
 )
 from steelyard.valuation.intrinsics import ceil
 
@@ -45,12 +45,26 @@ MICRO = 1e6
 _CEILING = float(REQUIREMENT_MAX)
 _BEYOND = 1.5 * MONEY_MAX
 _UNITS_END = 2**62 - 1
+_NEAR = 2.0**49
+_ROUNDER = 1.5 * 2.0**52
 
 
 @inline
 def clamp(value: int, bound: int) -> int:
     """Return the value within ±bound."""
     return min(max(value, -bound), bound)
+
+
+@inline
+def nearest_below(amount: int, divisor: int, estimate: float) -> int:
+    """Return amount/divisor rounded down, exactly, given a float estimate below 2^49 of the quotient.
+
+    A hardware division costs as much as the rest of a position. Adding and subtracting 1.5·2^52
+    rounds the estimate to a whole number; it is off by less than 0.2, so that number is the quotient
+    rounded to nearest within 0.7, and the sign of the remainder tells whether it is one too many.
+    """
+    whole = int((estimate + _ROUNDER) - _ROUNDER)
+    return whole + ((amount - whole * divisor) >> 63)
 
 
 @jit
@@ -60,12 +74,17 @@ def usd_floor(amount: int, per_coin: int, price_micro: int, multiplier: int, div
     The whole coins and the rest are converted apart: 10^8 units a coin times a price in micro-USDC
     would not fit. An estimate in floats catches what would not fit even so.
     """
-    estimate = float(amount) / float(per_coin) * float(price_micro)
-    if not abs(estimate) < _BEYOND:
+    coins = float(amount) / float(per_coin)
+    if not abs(coins * float(price_micro)) < _BEYOND:
         return MONEY_MAX if amount > 0 else -MONEY_MAX
-    whole = amount // per_coin
-    rest = amount - whole * per_coin
-    value: int = clamp(whole * price_micro + (rest * multiplier) // divisor, MONEY_MAX)
+    if not abs(coins) < _NEAR:
+        whole = amount // per_coin
+    else:
+        whole = nearest_below(amount, per_coin, coins)
+    rest = (amount - whole * per_coin) * multiplier
+    part = float(rest) / float(divisor)
+    below = nearest_below(rest, divisor, part) if part < _NEAR else rest // divisor
+    value: int = clamp(whole * price_micro + below, MONEY_MAX)
     return value
 
 
@@ -83,15 +102,6 @@ def usd_ceil(value: float) -> int:
 
 
 @inline
-def close_cost(lots: float, i: int, per_lot: Any) -> float:
-    """Return USD that closing `lots` of an instrument costs: fee, half spread and impact."""
-    notional = lots * per_lot[i, NOTIONAL]
-    slip: float = min(per_lot[i, HALF_SPREAD] + per_lot[i, IMPACT] * notional, per_lot[i, SLIP_MAX])
-    cost: float = lots * per_lot[i, CLOSE_FEE] + notional * slip
-    return cost
-
-
-@inline
 def tier(notional: float, u: int, bounds: Any, rates: Any, deductions: Any) -> float:
     """Return the piecewise-continuous tiered requirement of a notional, USD."""
     k = 0
@@ -106,56 +116,83 @@ def position_rates(lots: int, i: int, u: int, val: Any) -> tuple[float, float]:
     """Return maintenance and initial of a position outside portfolio margin, USD."""
     size = abs(float(lots))
     if val.kind[i] < LINEAR_OPTION:
-        notional = size * val.per_lot[i, NOTIONAL]
+        notional = size * val.notional[i]
         keep = tier(notional, u, val.tier_bound, val.tier_maintenance, val.deduct_maintenance)
         return keep, tier(notional, u, val.tier_bound, val.tier_initial, val.deduct_initial)
     if lots > 0:
-        return size * val.per_lot[i, OPTION_LONG], size * val.per_lot[i, OPTION_LONG]
-    return size * val.per_lot[i, OPTION_MAINTENANCE], size * val.per_lot[i, OPTION_INITIAL]
+        return size * val.option_long[i], size * val.option_long[i]
+    return size * val.option_maintenance[i], size * val.option_initial[i]
 
 
 @inline
 def _walk_underlying(
-    p: int, end: int, u: int, mode: int, book: Any, val: Any, mark_units: Any, underlying: Any,
-    rates: Any, parts: Any,
+    first: int, end: int, u: int, instrument: Any, quantity: Any, cost: Any, val: Any,
+    mark_units: Any, underlying: Any, parts: Any,
 ) -> tuple[int, int, int]:  # fmt: skip
-    """Walk the positions of one underlying from row p on, filling its parts.
+    """Walk the positions of one underlying from row `first` on, filling its parts.
 
     Return the row behind them, and the ledger units they are worth in the underlying's own coin and
-    in the accounting asset.
+    in the accounting asset. The loop has no branch: signs and kinds are random to a processor.
     """
-    _, _, _, instrument, quantity, cost = book
-    own = settled = 0
-    minimum = closing = keep = open_ = 0.0
+    own = total = 0
+    shorts = closing = largest = 0.0
     coins = parts[u, EXPOSURE]
+    p = first
     while p < end:
-        i = instrument[p]
-        if underlying[i] != u:
+        i = np.int64(peek(instrument, p))
+        if peek(underlying, i) != u:
             break
-        kind = val.kind[i]
-        lots = abs(float(quantity[p]))
+        at = i * PER_LOT
+        paid = peek(cost, p)
+        fine = peek(quantity, p) * peek(mark_units, i) - paid
+        estimate = float(fine) * peek(val.per_lot, at + UNITS_PER_FINE)
+        value = nearest_below(fine, peek(val.fine_per_unit, i), estimate)
+        largest += abs(estimate)
+        total += value
+        own += value & -np.int64(peek(val.kind, i) & 1)
+        coins -= float(paid) * peek(val.per_lot, at + ENTRY_COINS)
+        lots = float(peek(quantity, p))
+        size = abs(lots)
+        shorts += (size - lots) * peek(val.per_lot, at + SHORT_NOTIONAL)
+        least = peek(val.per_lot, at + CLOSE_LEAST) + peek(val.per_lot, at + CLOSE_SLOPE) * size
+        most = peek(val.per_lot, at + CLOSE_MOST)
+        closing += size * (least if least < most else most)
+        p += 1
+    parts[u, EXPOSURE] = coins
+    parts[u, SHORT_MIN] = shorts
+    parts[u, CLOSE_COST] = closing
+    if largest < _NEAR:
+        return p, own, total - own
+    own, settled = _sum_far(first, p, instrument, quantity, cost, val, mark_units)
+    return p, own, settled
+
+
+@inline
+def _sum_far(
+    first: int, last: int, instrument: Any, quantity: Any, cost: Any, val: Any, mark_units: Any
+) -> tuple[int, int]:
+    """Return the two sums of a walk for amounts beyond the estimate's reach: slow, saturating."""
+    own = settled = 0
+    for p in range(first, last):
+        i = instrument[p]
         value = (quantity[p] * mark_units[i] - cost[p]) // val.fine_per_unit[i]
-        if kind & 1:
+        if val.kind[i] & 1:
             own = clamp(own + value, _UNITS_END)
         else:
             settled = clamp(settled + value, _UNITS_END)
-        coins -= float(cost[p]) * (val.coins_per_fine[i] if kind == INVERSE_PERPETUAL else 0.0)
-        closing += close_cost(lots, i, val.per_lot)
-        if mode == PORTFOLIO_MODE:
-            is_short = kind >= LINEAR_OPTION and quantity[p] < 0
-            share = rates.short_minimum if is_short else 0.0
-            minimum += lots * val.per_lot[i, NOTIONAL] * share
-        else:
-            kept, opened = position_rates(quantity[p], i, u, val)
-            keep += kept
-            open_ += opened
-        p += 1
-    parts[u, EXPOSURE] = coins
-    parts[u, SHORT_MIN] = minimum
-    parts[u, CLOSE_COST] = closing
+    return own, settled
+
+
+@inline
+def _walk_rates(first: int, last: int, u: int, book: Any, val: Any, parts: Any) -> None:
+    """Fill the tiered and option requirements of one underlying, outside portfolio margin."""
+    keep = open_ = 0.0
+    for p in range(first, last):
+        kept, opened = position_rates(book[4][p], book[3][p], u, val)
+        keep += kept
+        open_ += opened
     parts[u, TIER_MAINTENANCE] = keep
     parts[u, TIER_INITIAL] = open_
-    return p, own, settled
 
 
 @jit
@@ -182,6 +219,8 @@ def _best(
 @inline
 def _collateral(a: int, units: int, mode: int, val: Any) -> tuple[int, int, int]:
     """Return an asset's value and its two haircuts, micro-USDC (portfolio: coins have none)."""
+    if units == 0:
+        return 0, 0, 0
     value = usd_floor(
         units, val.units_per_coin[a], val.price_micro[a], val.split_multiplier[a],
         val.split_divisor[a],
@@ -197,7 +236,7 @@ def require_unit(
     protected: Any, rates: Any, scratch: Any, out: Any,
 ) -> None:  # fmt: skip
     """Fill the six results of one unit into `out` and leave the parts in the scratch."""
-    balances, start, count, instrument, quantity, _ = book
+    balances, start, count, instrument, quantity, cost = book
     coin_units, mark_value, sums, parts, _ = scratch
     p = start[row]
     end = p + count[row]
@@ -210,8 +249,12 @@ def require_unit(
         first = p
         parts[u, EXPOSURE] = float(held) / float(val.units_per_coin[u])
         p, own, settled = _walk_underlying(
-            first, end, u, mode, book, val, mark_units, underlying, rates, parts
+            first, end, u, instrument, quantity, cost, val, mark_units, underlying, parts
         )
+        parts[u, TIER_MAINTENANCE] = parts[u, TIER_INITIAL] = 0.0
+        if mode != PORTFOLIO_MODE:
+            parts[u, SHORT_MIN] = 0.0
+            _walk_rates(first, p, u, book, val, parts)
         cash_value = clamp(cash_value + settled, _UNITS_END)
         coin_units[u] = clamp(held + own, _UNITS_END)
         mark_value[u] = own
@@ -221,6 +264,7 @@ def require_unit(
             low = worst(val.table, instrument, quantity, first, p, val.spot_table, u, coins)
             loss = 0.0 if low > 0.0 else -low
         parts[u, SCENARIO] = loss
+        parts[u, SHORT_MIN] *= rates.short_minimum
         rest = parts[u, SHORT_MIN] + parts[u, CLOSE_COST]
         own_maintenance = loss * rates.maintenance_factor + rest + parts[u, TIER_MAINTENANCE]
         maintenance += own_maintenance

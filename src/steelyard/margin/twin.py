@@ -19,7 +19,14 @@ from steelyard.margin.vector import COLUMNS, fused_exact, worst_twin
 from steelyard.marks import MarketState
 from steelyard.quantities import PPM
 from steelyard.terms import FULL_MODES, Method
-from steelyard.valuation.columns import INVERSE_PERPETUAL, LINEAR_OPTION, ValuationColumns
+from steelyard.valuation.columns import (
+    CLOSE_LEAST,
+    CLOSE_MOST,
+    CLOSE_SLOPE,
+    INVERSE_PERPETUAL,
+    LINEAR_OPTION,
+    ValuationColumns,
+)
 
 Column = NDArray[np.float64]
 
@@ -137,10 +144,8 @@ def _extremes(
 
 def close_cost_twin(lots: float, slot: int, columns: ValuationColumns) -> float:
     """Return USD that closing `lots` (unsigned) costs: fee, half spread and impact, at most capped."""
-    notional = lots * float(columns.notional[slot])
-    impact = float(columns.half_spread[slot]) + float(columns.impact[slot]) * notional
-    slip = min(impact, float(columns.slip_max[slot]))
-    return lots * float(columns.close_fee[slot]) + notional * slip
+    least, slope, most = columns.per_lot[slot, [CLOSE_LEAST, CLOSE_SLOPE, CLOSE_MOST]].tolist()
+    return lots * float(min(least + slope * lots, most))
 
 
 def position_rates_twin(
@@ -174,15 +179,15 @@ def _parts(
 ) -> tuple[float, float, float, float]:
     """Return short-option minimum, closing cost, and both tiered requirements of an underlying."""
     minimum = closing = keep = open_ = 0.0
-    share = method.portfolio.short_option_minimum_ppm / PPM
     for slot, signed, _ in own:
         lots = abs(float(signed))
         closing += close_cost_twin(lots, slot, columns)
         if mode == "portfolio":
             if columns.kind[slot] >= LINEAR_OPTION and signed < 0:
-                minimum += lots * float(columns.notional[slot]) * share
+                minimum += lots * float(columns.notional[slot])
         else:
             kept, opened = position_rates_twin(signed, slot, a, columns)
             keep += kept
             open_ += opened
-    return minimum, closing, keep, open_
+    share = method.portfolio.short_option_minimum_ppm / PPM
+    return minimum * share, closing, keep, open_

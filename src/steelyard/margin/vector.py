@@ -167,6 +167,21 @@ def _lanes(builder: Any, vector: Any, lanes: range) -> Any:
     return builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), mask)
 
 
+def _peek(_context: Any, array: Any, _index: Any) -> Any:
+    """Return the entry of a C-contiguous array at a flat index, which the caller keeps in bounds.
+
+    An ordinary index may be negative, and the code that allows for it costs as much as the load.
+    """
+    signature = array.dtype(array, types.int64)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        data = _pointer(context, builder, sig, args, 0)
+        return context.unpack_value(builder, array.dtype, builder.gep(data, [args[1]]))
+
+    return signature, codegen
+
+
+peek: Any = intrinsic(_peek)
 accumulate: Any = intrinsic(_accumulate)
 worst: Any = intrinsic(_worst)
 

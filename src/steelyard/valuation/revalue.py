@@ -62,6 +62,7 @@ def configure(columns: ValuationColumns, market: MarketState, method: Method) ->
         columns.impact[i] = 0.005 / depth  # half of one per cent per depth: the average on the way
         columns.fine_per_unit[i] = instrument.fine_per_unit(settlement)
         columns.coins_per_fine[i] = 1.0 / 10 ** (instrument.lot_exponent + instrument.mark_exponent)
+    columns.pack(np.arange(len(market.instruments)))
     return ScenarioColumns(method)
 
 
@@ -103,6 +104,7 @@ def revalue(
         if price > 0.0:
             _revalue_perpetuals(columns, market, method, grid, a, price, multiplier)
             _revalue_options(columns, market, method, grid, a, price, multiplier)
+            columns.pack(np.array(market.perpetuals_of[a] + market.options_of[a], np.int64))
 
 
 def _revalue_perpetuals(
