@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, replace
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -133,9 +135,16 @@ class History:
             self._sample()
 
     def close(self) -> None:
-        """Add the last, shorter interval; nothing happens when there was no event since."""
-        if self._interval[2]:
-            self._sample()
+        """Add the last, shorter interval; nothing happens when there was no event since.
+
+        Events of the very instant of the last row are added to it.
+        """
+        if not self._interval[2]:
+            return
+        self._sample()
+        last = self.count - 1
+        if last > 1 and self.time_us[last] == self.time_us[last - 1]:
+            self._merge(np.r_[np.arange(last - 1), last])
 
     def _begin(self) -> None:
         market = self.session.engine.market
@@ -234,22 +243,23 @@ class History:
 
     def _thin(self) -> None:
         """Merge neighbouring rows, row 0 staying the start, and double the interval."""
-        count = self.count
-        later = np.r_[0, np.arange(2, count, 2), count - 1]
-        kept = len(later)
+        self._merge(np.r_[0, np.arange(2, self.count, 2), self.count - 1])
+        self.sample_every_us *= 2
+
+    def _merge(self, later: NDArray[np.int64]) -> None:
+        """Keep the rows `later`, each with the sums and the worst of those dropped before it."""
+        count, kept = self.count, len(later)
         for column in (self.time_us, self.index, self.protected, self.units_by_state):
             column[..., :kept] = column[..., later]
-        for name in _LEVELS:
-            self._columns[name][:kept] = self._columns[name][later]
         starts = np.r_[0, later[:-1] + 1]
-        for name in _SUMS:
-            column = self._columns[name][:count]
-            self._columns[name][:kept] = np.add.reduceat(column, starts)
-        for name in _WORST:
-            column = self._columns[name][:count]
-            self._columns[name][:kept] = np.maximum.reduceat(column, starts)
+        for name, column in self._columns.items():
+            if name in _LEVELS:
+                column[:kept] = column[later]
+            elif name in _SUMS:
+                column[:kept] = np.add.reduceat(column[:count], starts)
+            else:
+                column[:kept] = np.maximum.reduceat(column[:count], starts)
         self.count = kept
-        self.sample_every_us *= 2
 
     def _widen(self, names: list[str]) -> None:
         """Give assets listed since the start their rows, empty so far."""
@@ -286,7 +296,7 @@ class History:
             terms = terms_of[each.instrument]
             lots = abs(each.lots)
             price, mark = (
-                quoted_price(terms, round(total / lots))
+                Decimal(f"{quoted_price(terms, round(Fraction(total, lots))):.10g}")
                 for total in (each.price_sum, each.mark_sum)
             )
             largest.append(

@@ -102,7 +102,7 @@ def _draw(figure: Figure, history: History, report: Mapping[str, Any]) -> None:
         right=0.965,
         top=0.915,
         bottom=0.01,
-        hspace=0.21,
+        hspace=0.24,
         height_ratios=(2.7, 2.2, 2.5, 2.1),
     )
     _head(figure, report)
@@ -202,7 +202,7 @@ def _plot_prices(
             for begin, end in _spans(history, name):
                 axes.axvspan(begin, end, color=colour, alpha=0.13, linewidth=0)
     axes.axhline(0, color=FAINT, linewidth=0.8)
-    axes.set_title("Index price since the start")
+    axes.set_title("Index price since the start (all times are UTC)")
     axes.set_ylabel("change, %")
     if not lines:
         _say_empty(axes, "no asset has a price")
@@ -347,7 +347,7 @@ def _table_falls(axes: Axes, history: History) -> None:
     rows = largest_falls(history)
     axes.set_title("Largest price falls" + _of(len(rows), "assets"))
     if not rows:
-        _say_empty(axes, "no price fell")
+        _draw_table(axes, ["no price fell"], [], (1.0,), left=1)
         return
     cells = [
         [
@@ -368,7 +368,7 @@ def _table_liquidations(axes: Axes, history: History) -> None:
     facts = history.facts()["largest_liquidations"]
     axes.set_title("Largest full liquidations")
     if not facts:
-        _say_empty(axes, "no account was fully liquidated")
+        _draw_table(axes, ["no account was fully liquidated"], [], (1.0,), left=1)
         return
     cells = [
         [
