@@ -56,6 +56,7 @@ STYLE: dict[Any, Any] = {
     "xtick.color": "#444444",
     "ytick.color": "#444444",
     "figure.facecolor": "white",
+    "text.parse_math": False,  # a dollar in a name or a path is a dollar
 }
 
 
@@ -523,7 +524,6 @@ def _draw_table(
                 va="center",
                 size=8,
                 color=FAINT if row == 0 else INK,
-                parse_math=False,
             )
     y = 1 - 1.3 * step
     axes.plot([0, 1], [y, y], color="#BBBBBB", linewidth=0.8, transform=axes.transAxes)
