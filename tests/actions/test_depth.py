@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steelyard.actions import Closed, DepthState
-from steelyard.terms import load_method
+from tests.support.method import load_method
 from tests.support.venue import (
     BTC_CALL,
     BTC_LINEAR,

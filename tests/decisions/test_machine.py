@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from steelyard.decisions import State, decide_states
 from steelyard.decisions.machine import level_columns, next_state
 from steelyard.quantities import TermsError
-from steelyard.terms import load_method
 from steelyard.terms.method import Levels
+from tests.support.method import load_method
 
 METHOD = load_method()
 LEVELS = METHOD.levels

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from steelyard.decisions import CancelOrders, Instruction, Liquidate, Reduce, State, plan_unit
 from steelyard.decisions.plan import reduction_share_ppm
-from steelyard.terms import load_method
+from tests.support.method import load_method
 
 RULES = load_method().liquidation
 BTC, ETH = 1, 2

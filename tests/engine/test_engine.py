@@ -17,8 +17,9 @@ from steelyard.engine.engine import encode_outcomes
 from steelyard.engine.shard import shard_of_slot
 from steelyard.engine.snapshot import restore_snapshot, state_hash, take_snapshot
 from steelyard.quantities import InvariantError, JournalError
-from steelyard.terms import AccountRecord, Asset, Instrument, load_method
+from steelyard.terms import AccountRecord, Asset, Instrument
 from steelyard.ticks import AssetListed, Event, Funding, InstrumentsListed, OrderCancelled
+from tests.support.method import load_method
 from tests.support.script import outcomes_and_hashes, play, scripted_events
 from tests.support.venue import (
     BTC_LINEAR,
@@ -266,7 +267,7 @@ def test_ENGN_030_listing_something_new_moves_nobodys_equity() -> None:
     venue.open(AccountRecord("saver", "cross", balances, []), over_leveraged_long())
     before = {unit: venue.risk(unit) for unit in ("saver", "long")}
     assert before["saver"].equity == 1_234_567 + COIN // 3 * 1_000
-    venue.send(AssetListed, Asset("SOL", 9, 4))
+    venue.send(AssetListed, Asset("SOL", 8, 4))
     venue.send(InstrumentsListed, [Instrument("S", "perpetual", "SOL", "USDC", False, 2, 4, 10**9)])
     assert {unit: venue.risk(unit) for unit in before} == before
 

@@ -20,7 +20,6 @@ from steelyard.engine import Engine
 from steelyard.engine.engine import encode_outcomes
 from steelyard.engine.snapshot import restore_snapshot, state_hash, take_snapshot
 from steelyard.quantities import SteelyardError
-from steelyard.terms import load_method
 from steelyard.ticks import (
     Event,
     Fill,
@@ -33,6 +32,7 @@ from steelyard.ticks import (
     Transfer,
     VolatilityUpdate,
 )
+from tests.support.method import load_method
 from tests.support.venue import (
     BTC_CALL,
     BTC_INVERSE,

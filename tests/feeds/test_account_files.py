@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from steelyard.feeds import read_accounts, write_accounts
 from steelyard.feeds.account_rows import entry_mark, entry_price
-from steelyard.terms.listing import asset_for, inverse_perpetual, linear_perpetual, option
 from steelyard.quantities import UNITS_MAX, InputError
 from steelyard.terms import AccountRecord, PositionRecord
 from steelyard.terms.asset import USDC
+from steelyard.terms.listing import asset_for, inverse_perpetual, linear_perpetual, option
 from tests.feeds.roles import EXAMPLE
 
 ASSETS = [USDC, asset_for("BTC", 90_000.0), asset_for("ETH", 3_000.0)]

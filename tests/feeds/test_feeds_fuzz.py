@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steelyard.feeds import load_chain, open_market, read_accounts, write_accounts
-from steelyard.terms.listing import inverse_perpetual, linear_perpetual
 from steelyard.quantities import SteelyardError
+from steelyard.terms.listing import inverse_perpetual, linear_perpetual
 from steelyard.ticks import check_event
 from tests.feeds.roles import EXAMPLE, MINUTE_US, START_US, write_seconds
 

@@ -6,16 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steelyard.terms.listing import (
-    asset_for,
-    option as option_at,
-    inverse_perpetual,
-    linear_perpetual,
-)
 from steelyard.feeds.names import bar_file_name, stale_after_us_for, weight_for
 from steelyard.quantities import UNITS_MAX, TermsError
 from steelyard.terms import Instrument
 from steelyard.terms.asset import USDC
+from steelyard.terms.listing import (
+    asset_for,
+    inverse_perpetual,
+    linear_perpetual,
+)
+from steelyard.terms.listing import (
+    option as option_at,
+)
 
 PRICES = st.floats(min_value=1e-6, max_value=1e9)
 

@@ -10,8 +10,8 @@ from steelyard.engine import Engine
 from steelyard.engine.engine import encode_outcomes
 from steelyard.engine.snapshot import state_hash
 from steelyard.quantities import SteelyardError
-from steelyard.terms import load_method
 from steelyard.ticks import Event, Funding, OrderCancelled
+from tests.support.method import load_method
 from tests.support.venue import (
     BTC_CALL,
     BTC_INVERSE,

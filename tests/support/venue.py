@@ -19,14 +19,7 @@ from steelyard.engine.engine import AppendRecord
 from steelyard.engine.snapshot import state_hash
 from steelyard.margin import AccountRisk
 from steelyard.quantities import SteelyardError
-from steelyard.terms import (
-    AccountRecord,
-    Asset,
-    Instrument,
-    Method,
-    PositionRecord,
-    load_method,
-)
+from steelyard.terms import AccountRecord, Asset, Instrument, Method, PositionRecord
 from steelyard.ticks import (
     AccountsLoaded,
     AssetListed,
@@ -41,6 +34,7 @@ from steelyard.ticks import (
     Transfer,
     VolatilityUpdate,
 )
+from tests.support.method import load_method
 
 START_US = 1_800_000_000_000_000
 SECOND_US = 1_000_000

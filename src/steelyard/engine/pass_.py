@@ -78,13 +78,16 @@ def _act(
     acts = state >= State.PARTIAL_REDUCTION or (state is State.ORDERS_CANCELLED and has_orders)
     if state is State.BANKRUPT or not acts:
         return outcomes
+    # Who falls from a reduction into full liquidation does not wait for the reduction's pause.
+    falls = state is State.FULL_LIQUIDATION and previous != state
+    is_due = falls or int(book.next_action_us[row]) <= engine.market.time_us
     shortfall, requires, costs = _needs(engine, shard, row, state)
     market = engine.market
     plan = plan_unit(
         unit,
         state,
         has_orders,
-        int(book.next_action_us[row]) <= market.time_us,
+        is_due,
         shortfall,
         [(i, lots, int(market.underlying_of[i])) for i, lots, _ in book.positions(row)],
         requires,
