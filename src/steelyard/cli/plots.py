@@ -277,7 +277,11 @@ def _plot_closed(axes: Axes, history: History) -> None:
         return
     width = np.timedelta64(int(every_s * 0.9 * 1e6), "us")
     axes.bar(_instants(begins), amounts, width=width, align="edge", color=DEBT)
-    _thousands(axes)
+    if amounts.max() >= 1e6:
+        axes.set_ylabel("million USDC")
+        _thousands(axes, 1e6)
+    else:
+        _thousands(axes)
 
 
 def _plot_accounts(axes: Axes, history: History, times: NDArray[np.datetime64]) -> None:
@@ -311,7 +315,8 @@ def _plot_latency(axes: Axes, history: History, times: NDArray[np.datetime64]) -
         values = np.where(measured, history.column(name) / 1e3, np.nan)
         axes.plot(times, values, color=colour, linestyle=dash, linewidth=0.9, label=label)
     axes.set_yscale("log")
-    _plain_log(axes.yaxis, (1.0, 2.0, 5.0))
+    low, high = axes.get_ylim()
+    _plain_log(axes.yaxis, (1.0, 2.0, 5.0) if high < 50 * low else (1.0,))
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.98), ncols=2)
 
 
@@ -382,7 +387,7 @@ def _table_liquidations(axes: Axes, history: History) -> None:
         for each in facts
     ]
     heads = ["account", "instrument", "quantity", "USDC", "price/mark"]
-    _draw_table(axes, heads, cells, (0.22, 0.32, 0.16, 0.15, 0.15), left=2)
+    _draw_table(axes, heads, cells, (0.21, 0.31, 0.15, 0.15, 0.18), left=2)
 
 
 # -- figures of the page -------------------------------------------------------------------------
@@ -476,11 +481,11 @@ def _time_axis(axes: Axes, times: NDArray[np.datetime64]) -> None:
         axes.set_xlim(times[0], times[-1])
 
 
-def _thousands(axes: Axes) -> None:
+def _thousands(axes: Axes, unit: float = 1.0) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5, min_n_ticks=2))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _number(value)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _number(value / unit)))
 
 
 def _number(value: float) -> str:
