@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from steelyard.book import RestingOrder
 from steelyard.quantities import UNITS_MAX
 from steelyard.terms import AccountRecord, Asset, Instrument
 from steelyard.ticks import (
@@ -422,8 +423,10 @@ def test_ENGN_010_resting_orders_together_stay_in_the_limit() -> None:
 
 
 def test_ENGN_010_an_account_has_a_thousand_orders(venue: Venue) -> None:
-    for k in range(1_000):
-        venue.order("maker", f"o{k}", ETH_LINEAR, 1, 3_000.0)
+    book, row = venue.engine.venue.find("maker")
+    for k in range(999):
+        book.put_order(row, RestingOrder(f"o{k}", venue.slot(ETH_LINEAR), 1, 3_000 * 10_000))
+    venue.order("maker", "o999", ETH_LINEAR, 1, 3_000.0)
     with venue.refuses("ADMT-E08"):
         venue.order("maker", "one more", ETH_LINEAR, 1, 3_000.0)
     venue.order("maker", "o7", ETH_LINEAR, 2, 3_000.0)

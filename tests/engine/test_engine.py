@@ -347,3 +347,13 @@ def test_ENGN_036_time_alone_can_change_a_state() -> None:
     venue.tick(SECOND_US)
     assert venue.risk("writer").equity > before  # the writer earns the decay
     assert venue.balance(MARKET) == 0
+
+
+def test_ENGN_037_a_fall_into_full_liquidation_does_not_wait_for_a_reductions_pause() -> None:
+    venue = open_venue()
+    venue.open(over_leveraged_long())
+    venue.price("BTC", 98_650.0)
+    assert venue.state("long") is State.PARTIAL_REDUCTION
+    venue.wait(1_000)
+    venue.price("BTC", 98_000.0)
+    assert venue.position("long", BTC_LINEAR) == (0, 0)

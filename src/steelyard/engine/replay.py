@@ -72,7 +72,13 @@ class Replayer:
                 return self._differs(self.expected_seq, "outcomes were recomputed, none recorded")
             # Whatever goes wrong here, an engine that wrote this record did not see it go wrong.
             try:
-                outcomes = self.engine.apply(decode_event(record.payload))
+                event = decode_event(record.payload)
+                last = self.engine.origin_seqs.get(event.origin, -1)
+                if event.origin_seq <= last:
+                    return self._differs(
+                        record.seq, f"number {event.origin_seq} of {event.origin} after {last}"
+                    )
+                outcomes = self.engine.apply(event)
             except Exception as error:
                 return self._differs(
                     record.seq, f"the event cannot be applied: {type(error).__name__}: {error}"
