@@ -67,24 +67,40 @@ def pass_time(market: MarketState, time_us: int, method: Method) -> list[int]:
 def reread_index(market: MarketState, asset: int, method: Method) -> bool:
     """Recompute one index and its perpetuals' marks; return whether anything changed.
 
-    Without a quorum the asset is protected and keeps its last good value. Before it ever had a
+    Without a quorum, or when the price does not fit the integers of the asset, it is protected and
+    keeps its last good value. Before it ever had a
     quorum it shows the median of what there is: an indication to value positions by, on which
     nobody is liquidated.
     """
     reading = read_index(list(market.readings[asset].values()), market.time_us, method.index)
     market.changes_at_us[asset] = reading.changes_at_us
     was = int(market.index_units[asset]), bool(market.is_protected[asset])
+    fits = False
     if reading.has_quorum or (reading.fresh and not market.had_quorum[asset]):
         scale = 10 ** market.assets[asset].price_exponent
         units = round(reading.price * scale)
-        if units > 0:
+        fits = 0 < units <= market.assets[asset].index_units_max
+        if fits:
             market.index_units[asset] = units
-    market.is_protected[asset] = not (reading.has_quorum and market.index_units[asset] > 0)
+    market.is_protected[asset] = not (reading.has_quorum and fits)
     market.had_quorum[asset] |= not market.is_protected[asset]
-    if was == (int(market.index_units[asset]), bool(market.is_protected[asset])):
+    is_clamped = _clamp_bases(market, asset, 1_000 * method.index.basis_bound_ppm)
+    if not is_clamped and was == (int(market.index_units[asset]), bool(market.is_protected[asset])):
         return False
     remark_perpetuals(market, asset)
     return True
+
+
+def _clamp_bases(market: MarketState, asset: int, bound_ppb: int) -> bool:
+    """Bring the bases of an asset within the bound, which a parameter may have narrowed."""
+    is_clamped = False
+    for slot in market.perpetuals_of[asset]:
+        basis = int(market.basis_ppb[slot])
+        kept = max(-bound_ppb, min(bound_ppb, basis))
+        if kept != basis:
+            market.basis_ppb[slot] = kept
+            is_clamped = True
+    return is_clamped
 
 
 def remark_perpetuals(market: MarketState, asset: int) -> None:

@@ -6,7 +6,6 @@ those of the ledger, not of a token contract: 10^-18 would overflow int64 at 9.2
 
 from __future__ import annotations
 
-import math
 from decimal import (
     ROUND_CEILING,
     ROUND_FLOOR,
@@ -24,6 +23,10 @@ PPM = 1_000_000
 UNITS_MAX = 2**62
 """Largest magnitude of any integer amount: one bit is kept free so that a sum of two still fits."""
 
+DIGITS_MAX = 100
+PRECISION = 4 * DIGITS_MAX
+"""Decimal digits kept on the way: more than any amount of DIGITS_MAX characters can fill."""
+
 _ROUNDINGS = {"floor": ROUND_FLOOR, "ceiling": ROUND_CEILING, "half_even": ROUND_HALF_EVEN}
 
 
@@ -40,7 +43,7 @@ def parse_units(
     """
     value = _decimal(amount, field)
     with localcontext() as context:
-        context.prec = 60
+        context.prec = PRECISION
         scaled = value.scaleb(exponent)
         units = int(scaled)
         if scaled != units:
@@ -64,7 +67,7 @@ def quantise(
     """
     value = _decimal(amount, field)
     with localcontext() as context:
-        context.prec = 60
+        context.prec = PRECISION
         units = int(value.scaleb(exponent).to_integral_value(rounding=_ROUNDINGS[rounding]))
     return _bounded(units, amount, field)
 
@@ -76,22 +79,26 @@ def from_units(units: int, exponent: int) -> Decimal:
     '-1.250000'
     """
     with localcontext() as context:
-        context.prec = 60
+        context.prec = PRECISION
         return Decimal(units).scaleb(-exponent)
 
 
 def _decimal(amount: str | int | float | Decimal, field: str) -> Decimal:
+    """Return the amount exactly, or raise QUAN-E01; what passes loses no digit in `PRECISION`."""
     try:
-        if isinstance(amount, bool) or (isinstance(amount, float) and not math.isfinite(amount)):
+        if isinstance(amount, bool):
             raise ValueError
-        value = Decimal(repr(amount) if isinstance(amount, float) else str(amount))
-        if not value.is_finite():
+        text = repr(float(amount)) if isinstance(amount, float) else str(amount)
+        if len(text) > DIGITS_MAX or not text.isascii() or "_" in text:
+            raise ValueError
+        value = Decimal(text)
+        if not value.is_finite() or (value and abs(value.adjusted()) > DIGITS_MAX):
             raise ValueError
     except (InvalidOperation, ValueError):
         raise InputError(
             "QUAN-E01",
-            f"{amount!r} is not a finite decimal number",
-            rule="an amount is a finite decimal",
+            f"{amount!r:.120} is not a decimal number",
+            rule=f"an amount is a finite decimal of at most {DIGITS_MAX} characters",
             cure="send digits with an optional sign and point",
             field=field,
         ) from None

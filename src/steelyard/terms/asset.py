@@ -11,6 +11,9 @@ ACCOUNTING_ASSET = "USDC"
 
 ACCOUNTING_EXPONENT = 6
 
+EXPONENT_MAX = 9
+INDEX_UNITS_MAX = 90_000_000_000
+
 
 class Asset(msgspec.Struct, frozen=True, array_like=True):
     """A currency or coin.
@@ -26,19 +29,28 @@ class Asset(msgspec.Struct, frozen=True, array_like=True):
     exponent: int
     price_exponent: int
 
+    @property
+    def index_units_max(self) -> int:
+        """Return the largest index: what is less than a coin, times it, must fit 63 bits.
+
+        >>> Asset("BTC", 8, 2).index_units_max, Asset("SOL", 9, 4).index_units_max
+        (90000000000, 9223372036)
+        """
+        return min(INDEX_UNITS_MAX, (2**63 - 1) // 10**self.exponent)
+
     def check(self) -> Asset:
         """Return the asset itself if it keeps its rules, else raise TERM-E01."""
         ok = (
             0 < len(self.name) <= 16
             and self.name.isalnum()
-            and 0 <= self.exponent <= 9
+            and 0 <= self.exponent <= EXPONENT_MAX
             and 0 <= self.price_exponent <= ACCOUNTING_EXPONENT
         )
         if not ok:
             raise TermsError(
                 "TERM-E01",
                 f"asset {self.name!r} has exponents {self.exponent} and {self.price_exponent}",
-                rule="a name of 1 to 16 letters and digits, balance exponent 0 to 9, "
+                rule=f"a name of 1 to 16 letters and digits, balance exponent 0 to {EXPONENT_MAX}, "
                 "price exponent 0 to 6",
                 cure="list the asset with a coarser unit",
                 asset=self.name,

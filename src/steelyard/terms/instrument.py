@@ -20,11 +20,17 @@ from typing import Literal
 import msgspec
 
 from steelyard.quantities import UNITS_MAX, TermsError
-from steelyard.terms.asset import Asset
+from steelyard.terms.asset import ACCOUNTING_ASSET, Asset
 
 InstrumentKind = Literal["perpetual", "option"]
 
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+
+
+FINE_EXPONENT_MAX = 18
+CONTRACT_USD_MAX = 1_000_000
+STRIKE_MIN, STRIKE_MAX = Decimal("1e-12"), Decimal("1e12")
+EXPIRY_US_MAX = 4_102_444_800_000_000  # the year 2100
 
 
 class Instrument(msgspec.Struct, frozen=True, array_like=True):
@@ -65,31 +71,42 @@ class Instrument(msgspec.Struct, frozen=True, array_like=True):
 
     def check(self, settlement: Asset) -> Instrument:
         """Return the instrument itself if it keeps its rules, else raise TERM-E02 naming the field."""
-        if not 0 < len(self.name) <= 64 or "/" in self.name:
-            self._refuse("name", "a name has 1 to 64 characters and no '/'")
+        if not 0 < len(self.name) <= 64 or "/" in self.name or not self.name.isprintable():
+            self._refuse("name", "a name has 1 to 64 printable characters and no '/'")
         if not 0 <= self.lot_exponent <= 8 or not 0 <= self.mark_exponent <= 12:
             self._refuse("lot_exponent", "lot exponent 0 to 8 and mark exponent 0 to 12")
         if self.lot_exponent + self.mark_exponent < settlement.exponent:
             self._refuse("mark_exponent", "lot × mark is at least as fine as the settlement asset")
+        if self.lot_exponent + self.mark_exponent > settlement.exponent + FINE_EXPONENT_MAX:
+            self._refuse("mark_exponent", "at most 10^18 fine units in a ledger unit")
+        if self.underlying == ACCOUNTING_ASSET:
+            self._refuse("underlying", "the accounting asset has no derivatives")
         if not 0 < self.position_limit <= 2**40:
             self._refuse("position_limit", "a position limit between 1 and 2^40 lots")
         if self.is_inverse != (self.settlement == self.underlying):
             self._refuse("settlement", "an inverse contract settles in its underlying coin")
-        if self.kind == "perpetual":
-            if self.is_inverse and self.contract_usd <= 0:
-                self._refuse("contract_usd", "an inverse perpetual states its dollars per contract")
-            if self.expiry_us:
-                self._refuse("expiry_us", "a perpetual has no expiry")
-        elif self.expiry_us <= 0 or not self._strike_is_positive():
-            self._refuse("strike", "an option has a positive strike and an expiry")
+        self._check_kind()
         return self
 
-    def _strike_is_positive(self) -> bool:
-        try:
-            value = Decimal(self.strike)
-        except ArithmeticError:
-            return False
-        return value.is_finite() and value > 0
+    def _check_kind(self) -> None:
+        states_dollars = 0 < self.contract_usd <= CONTRACT_USD_MAX
+        if self.is_inverse and not self.is_option:
+            if not states_dollars:
+                self._refuse("contract_usd", "an inverse perpetual states its dollars per contract")
+        elif self.contract_usd != 0:
+            self._refuse("contract_usd", "only an inverse perpetual states dollars per contract")
+        if not self.is_option:
+            if self.expiry_us:
+                self._refuse("expiry_us", "a perpetual has no expiry")
+        elif not self._has_strike():
+            self._refuse("strike", "an option's strike is a plain decimal from 10^-12 to 10^12")
+        elif not 0 < self.expiry_us <= EXPIRY_US_MAX:
+            self._refuse("expiry_us", "an option expires before the year 2100")
+
+    def _has_strike(self) -> bool:
+        digits, _, decimals = self.strike.partition(".")
+        plain = self.strike.isascii() and (digits + decimals).isdigit() and len(self.strike) <= 32
+        return plain and STRIKE_MIN <= Decimal(self.strike) <= STRIKE_MAX
 
     def _refuse(self, field: str, rule: str) -> None:
         raise TermsError(

@@ -7,6 +7,7 @@ two documents with the same numbers have the same hash. A change of one paramete
 from __future__ import annotations
 
 import hashlib
+import math
 from importlib import resources
 from pathlib import Path
 from typing import Any, cast
@@ -17,6 +18,11 @@ from steelyard.quantities import PPM, TermsError
 
 TIERS_MAX = 8
 DAY_US = 86_400_000_000
+USD_MAX = 10**15
+
+_UNREADABLE = (
+    msgspec.ValidationError, msgspec.DecodeError, RecursionError, OverflowError, UnicodeError,
+)  # fmt: skip
 
 
 class Grid(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -159,7 +165,7 @@ class Method(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         try:
             node[keys[-1]] = msgspec.json.decode(value_json)
             return check_method(msgspec.convert(tree, Method))
-        except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        except _UNREADABLE as error:
             raise _broken(str(error), path) from None
 
 
@@ -174,11 +180,18 @@ def load_method(path: Path | None = None) -> Method:
     if path is None:
         text = resources.files("steelyard.terms").joinpath("methods/steelyard.toml").read_bytes()
     else:
-        text = path.read_bytes()
+        text = _read(path)
     try:
         return check_method(msgspec.toml.decode(text, type=Method))
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+    except _UNREADABLE as error:
         raise _broken(str(error), str(path or "steelyard.toml")) from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise _broken(f"{path} cannot be read: {error.strerror}", str(path)) from None
 
 
 def check_method(method: Method) -> Method:
@@ -187,37 +200,30 @@ def check_method(method: Method) -> Method:
     Rules: the grid holds its centre and at most 31 scenarios, initial is not below maintenance,
     shares and haircuts lie in [0, 1], levels descend, tiers ascend.
     """
-    grid = method.grid
+    grid, moves = method.grid, method.grid.price_moves + method.grid.tail_moves
     scenarios = 3 * len(grid.price_moves) + len(grid.tail_moves)
-    widest = max((abs(m) for m in grid.price_moves + grid.tail_moves), default=0.0)
+    widest = max((abs(move) for move in moves), default=0.0)
     portfolio = method.portfolio
-    rules: list[tuple[bool, str, str]] = [
+    rules: Rules = [
         (0.0 in grid.price_moves, "grid.price_moves", "the grid holds its centre"),
+        (all(map(math.isfinite, moves)), "grid.price_moves", "moves are finite"),
         (scenarios <= 31, "grid", "at most 31 scenarios, tails included"),
         (len(grid.tail_moves) == len(grid.tail_weights), "grid.tail_weights", "one weight a tail"),
         (all(0 < w <= 1 for w in grid.tail_weights), "grid.tail_weights", "weights in (0, 1]"),
         (
-            portfolio.initial_factor_ppm >= portfolio.maintenance_factor_ppm >= PPM,
+            10 * PPM >= portfolio.initial_factor_ppm >= portfolio.maintenance_factor_ppm >= PPM,
             "portfolio.initial_factor_ppm",
-            "initial ≥ maintenance ≥ 1",
+            "10 ≥ initial ≥ maintenance ≥ 1",
         ),
         (
-            method.cross.option_initial_floor_ppm >= method.cross.option_maintenance_ppm,
-            "cross.option_initial_floor_ppm",
-            "initial is not below maintenance",
+            0 <= portfolio.short_option_minimum_ppm <= PPM,
+            "portfolio.short_option_minimum_ppm",
+            "a share in [0, 1]",
         ),
-        (method.index.basis_smoothing_us > 0, "index.basis_smoothing_us", "above zero"),
-        (
-            min(grid.term_floor_days, grid.volatility_range_up, grid.volatility_range_down) > 0,
-            "grid.term_floor_days",
-            "the volatility rule's numbers are above zero",
-        ),
-        (method.index.quorum_sources >= 1, "index.quorum_sources", "at least one"),
-        (0 <= method.index.basis_bound_ppm <= PPM // 2, "index.basis_bound_ppm", "at most 50 %"),
-        (method.index.price_jump_factor > 1, "index.price_jump_factor", "above one"),
         ("default" in method.underlying, "underlying.default", "the table is there"),
         ("default" in method.collateral, "collateral.default", "the table is there"),
     ]
+    rules += _volatility_rules(grid) + _cross_rules(method.cross) + _index_rules(method.index)
     rules += _action_rules(method.levels, method.liquidation) + _table_rules(method, widest)
     for holds, field, rule in rules:
         if not holds:
@@ -225,7 +231,47 @@ def check_method(method: Method) -> Method:
     return method
 
 
-def _action_rules(levels: Levels, liquidation: Liquidation) -> list[tuple[bool, str, str]]:
+Rules = list[tuple[bool, str, str]]
+"""(holds, field, rule); a comparison is written so that a NaN fails it."""
+
+
+def _volatility_rules(grid: Grid) -> Rules:
+    """Return the rules of the volatility moves: what they make of any term is finite."""
+    powers = grid.short_term_power, grid.long_term_power
+    ranges = grid.volatility_range_up, grid.volatility_range_down
+    return [
+        (0 < grid.term_floor_days <= 365, "grid.term_floor_days", "above zero, at most a year"),
+        (all(0 < r <= 10 for r in ranges), "grid.volatility_range_up", "above zero, at most 10"),
+        (all(0 <= p <= 2 for p in powers), "grid.short_term_power", "between 0 and 2"),
+    ]
+
+
+def _cross_rules(cross: Cross) -> Rules:
+    """Return the rules of short options outside portfolio margin."""
+    floor, keep = cross.option_initial_floor_ppm, cross.option_maintenance_ppm
+    return [
+        (floor >= keep, "cross.option_initial_floor_ppm", "initial is not below maintenance"),
+        (keep >= 0 and floor <= PPM, "cross.option_maintenance_ppm", "shares in [0, 1]"),
+        (0 <= cross.option_initial_ppm <= PPM, "cross.option_initial_ppm", "a share in [0, 1]"),
+    ]
+
+
+def _index_rules(index: IndexRules) -> Rules:
+    """Return the rules of quorum, basis and jumps."""
+    return [
+        (1 <= index.quorum_sources <= 100, "index.quorum_sources", "between 1 and 100"),
+        (
+            1 <= index.quorum_operators <= index.quorum_sources,
+            "index.quorum_operators",
+            "at least one, at most one a source",
+        ),
+        (0 <= index.basis_bound_ppm <= PPM // 2, "index.basis_bound_ppm", "at most 50 %"),
+        (0 < index.basis_smoothing_us <= DAY_US, "index.basis_smoothing_us", "at most a day"),
+        (1 < index.price_jump_factor <= 1_000, "index.price_jump_factor", "above 1, at most 1,000"),
+    ]
+
+
+def _action_rules(levels: Levels, liquidation: Liquidation) -> Rules:
     """Return (holds, field, rule) of levels, fees, steps and pace."""
     ladder = (
         levels.warning_ppm,
@@ -252,16 +298,18 @@ def _action_rules(levels: Levels, liquidation: Liquidation) -> list[tuple[bool, 
         ),
         (0 <= liquidation.interval_us <= DAY_US, "liquidation.interval_us", "at most a day"),
         (
-            liquidation.target_ratio_ppm > levels.partial_reduction_ppm + levels.hysteresis_ppm,
+            levels.partial_reduction_ppm + levels.hysteresis_ppm
+            < liquidation.target_ratio_ppm
+            <= 10 * PPM,
             "liquidation.target_ratio_ppm",
-            "above the ratio at which reductions end",
+            "above the ratio at which reductions end, at most 10",
         ),
     ]
 
 
-def _table_rules(method: Method, widest: float) -> list[tuple[bool, str, str]]:
+def _table_rules(method: Method, widest: float) -> Rules:
     """Return (holds, field, rule) of every per-underlying and per-asset table."""
-    rules: list[tuple[bool, str, str]] = []
+    rules: Rules = []
     for name, u in method.underlying.items():
         field = f"underlying.{name}"
         reach = widest * u.range_ppm / PPM
@@ -271,7 +319,8 @@ def _table_rules(method: Method, widest: float) -> list[tuple[bool, str, str]]:
                 f"{field}.range_ppm",
                 "the widest fall is below 100 %",
             ),
-            (u.depth_usd > 0 and u.recovery_us > 0, f"{field}.depth_usd", "above zero"),
+            (0 < u.depth_usd <= USD_MAX, f"{field}.depth_usd", "above zero, at most 10^15"),
+            (0 < u.recovery_us <= DAY_US, f"{field}.recovery_us", "above zero, at most a day"),
             (0 < u.option_depth_ppm <= PPM, f"{field}.option_depth_ppm", "a share in (0, 1]"),
             (
                 0 <= u.half_spread_ppm < u.slippage_ppm_max < PPM,
@@ -297,7 +346,7 @@ def _tiers_ascend(tiers: tuple[Tier, ...]) -> bool:
     rates = [t.maintenance_ppm for t in tiers], [t.initial_ppm for t in tiers]
     return (
         bounded == sorted(set(bounded))
-        and all(b > 0 for b in bounded)
+        and all(0 < b <= USD_MAX for b in bounded)
         and all(r == sorted(r) for r in rates)
         and all(t.maintenance_ppm <= t.initial_ppm <= PPM for t in tiers)
     )

@@ -15,6 +15,7 @@ from steelyard.ticks.events import (
     Fill,
     Funding,
     InstrumentsListed,
+    OrderCancelled,
     OrderPlaced,
     ParameterChange,
     PriceTick,
@@ -92,8 +93,16 @@ def _fill(event: Fill) -> None:
         _name(event, field, getattr(event, field))
     if event.buyer == event.seller:
         raise _refused("TICK-E04", event, "buyer", "buyer and seller differ")
+    for field in ("buy_order", "sell_order"):
+        if getattr(event, field):
+            _name(event, field, getattr(event, field))
     _units(event, "quantity", event.quantity, 1)
     _within(event, "price", event.price, 0.0, PRICE_MAX)
+
+
+def _order_cancelled(event: OrderCancelled) -> None:
+    for field in ("account", "order"):
+        _name(event, field, getattr(event, field))
 
 
 def _transfer(event: Transfer) -> None:
@@ -140,6 +149,7 @@ _RULES: dict[type[Event], Callable[[Any], None]] = {
     QuoteTick: _quote_tick,
     VolatilityUpdate: _volatility_update,
     OrderPlaced: _order_placed,
+    OrderCancelled: _order_cancelled,
     Fill: _fill,
     Transfer: _transfer,
     Funding: _funding,
