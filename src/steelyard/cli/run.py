@@ -41,8 +41,9 @@ def run_session(
                 if was_interrupted():
                     break
         interrupted = was_interrupted()
+        history.close()
         digest = session.finish()
-        report = build_report(session, title, digest, fund_before, interrupted)
+        report = build_report(session, title, digest, fund_before, interrupted) | history.facts()
     finally:
         session.journaled.close()
     page = plot or _default_plot(report["journal"], as_json)
@@ -157,8 +158,8 @@ def _live(session: Session, history: History, title: str) -> Iterator[Any]:
     from steelyard.cli.live import LiveView
 
     hints = [
-        "steelyard explain ACCOUNT   why an account stands where it stands",
-        "steelyard replay JOURNAL --verify   the same events, the same hash",
+        "afterwards: steelyard explain   why the worst-off account was liquidated",
+        f"steelyard replay {session.journaled.path} --verify   the same events, the same hash",
     ]
     with LiveView(session, history, console=Console(), title=title, hints=hints) as view:
         yield view.update
