@@ -24,12 +24,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from steelyard.terms.listing import option
 from steelyard.feeds.streams import ORIGIN_PREFIX
 from steelyard.feeds.tables import codes, column_types, floats, is_table, read_table, unreadable
 from steelyard.quantities import InputError
 from steelyard.terms import Instrument
 from steelyard.terms.instrument import MONTHS, option_name
+from steelyard.terms.listing import option
 from steelyard.ticks import VolatilityUpdate
 from steelyard.ticks.checks import (
     FORWARD_RATIO_MAX,

@@ -10,7 +10,6 @@ from statistics import median
 
 import numpy as np
 
-from steelyard.terms.listing import asset_for, inverse_perpetual, linear_perpetual
 from steelyard.feeds.names import operator_of
 from steelyard.feeds.streams import (
     ORIGIN_PREFIX,
@@ -23,6 +22,7 @@ from steelyard.feeds.tables import NO_TIME, Ints, column_types, read_table, time
 from steelyard.quantities import InputError
 from steelyard.terms import Asset, Instrument
 from steelyard.terms.asset import ACCOUNTING_ASSET, USDC
+from steelyard.terms.listing import asset_for, inverse_perpetual, linear_perpetual
 from steelyard.ticks import AssetListed, Event, InstrumentsListed, SourceListed
 from steelyard.ticks.checks import PRICE_MAX, TIME_US_MAX
 
