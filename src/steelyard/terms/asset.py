@@ -36,7 +36,7 @@ class Asset(msgspec.Struct, frozen=True, array_like=True):
         >>> Asset("BTC", 8, 2).index_units_max, Asset("SOL", 9, 4).index_units_max
         (90000000000, 9223372036)
         """
-        return min(INDEX_UNITS_MAX, (2**63 - 1) // 10**self.exponent)
+        return min(INDEX_UNITS_MAX, int((2**63 - 1) // 10**self.exponent))
 
     def check(self) -> Asset:
         """Return the asset itself if it keeps its rules, else raise TERM-E01."""
