@@ -45,7 +45,7 @@ class DepthState:
         >>> from steelyard.terms import load_method
         >>> btc = load_method().underlying_rules("BTC")
         >>> DepthState().offset_ppm(("BTC", False, True), 8_000_000, 0, btc)
-        5050
+        2050
         """
         taken = self.taken_usd(key, now_us, rules)
         depth = _depth(key, rules)
