@@ -1,0 +1,56 @@
+"""A market with one coin, its sources and both its perpetuals."""
+
+from __future__ import annotations
+
+from steelyard.marks import MarketState, apply_price, apply_quote
+from steelyard.terms import Asset, Instrument, Method, load_method
+from steelyard.ticks import PriceTick, QuoteTick
+
+SECOND_US = 1_000_000
+STALE_US = 60 * SECOND_US
+START_US = 1_000 * SECOND_US
+METHOD = load_method()
+LINEAR = Instrument("C_USDC-PERPETUAL", "perpetual", "C", "USDC", False, 2, 4, 10**6)
+INVERSE = Instrument("C-PERPETUAL", "perpetual", "C", "C", True, 0, 12, 10**6, contract_usd=10)
+COIN = 1
+
+
+class Sources:
+    """The market of coin C, told prices and quotes in short words."""
+
+    def __init__(
+        self, *operators: str, weights: tuple[int, ...] = (), method: Method = METHOD
+    ) -> None:
+        self.method = method
+        self.market = MarketState()
+        self.market.time_us = START_US
+        assert self.market.list_asset(Asset("C", 8, 2)) == COIN
+        for instrument in (LINEAR, INVERSE):
+            self.market.list_instrument(instrument)
+        for number, operator in enumerate(operators):
+            weight = weights[number] if weights else 1
+            self.market.list_source(f"s{number}", COIN, operator, weight, STALE_US)
+
+    def say(self, source: int, price: float, at_us: int | None = None) -> list[int]:
+        """Let a source say a price that holds at `at_us` (default: now)."""
+        at = self.market.time_us if at_us is None else at_us
+        tick = PriceTick(self.market.time_us, "feed", 1, f"s{source}", "C", price, at)
+        return apply_price(self.market, tick, self.method)
+
+    def quote(
+        self, bid: float, ask: float, at_us: int | None = None, name: str = LINEAR.name
+    ) -> list[int]:
+        """Let the venue of a perpetual quote."""
+        at = self.market.time_us if at_us is None else at_us
+        tick = QuoteTick(self.market.time_us, "feed", 1, name, bid, ask, at)
+        return apply_quote(self.market, tick, self.method)
+
+    @property
+    def index(self) -> float:
+        """Return the index price now."""
+        return self.market.index_price(COIN)
+
+    @property
+    def is_protected(self) -> bool:
+        """Return whether the coin is protected now."""
+        return bool(self.market.is_protected[COIN])
