@@ -78,6 +78,14 @@ def test_QUAN_003_what_is_not_a_plain_decimal_is_refused(amount: object) -> None
         quantise(amount, 6, "floor")  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_QUAN_003_an_integer_too_long_to_write_is_refused(sign: int) -> None:
+    error = refused("QUAN-E01", sign * 10**5_000)
+    assert len(str(error)) < 400
+    with pytest.raises(InputError, match="QUAN-E01"):
+        quantise(sign * 10**5_000, 6, "floor")
+
+
 def test_QUAN_004_an_amount_lies_within_its_bounds() -> None:
     assert parse_units("4611686018427387904", 0) == UNITS_MAX == 4_611_686_018_427_387_904
     assert parse_units("-4611686018427387904", 0) == -UNITS_MAX

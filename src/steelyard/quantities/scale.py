@@ -97,12 +97,19 @@ def _decimal(amount: str | int | float | Decimal, field: str) -> Decimal:
     except (InvalidOperation, ValueError):
         raise InputError(
             "QUAN-E01",
-            f"{amount!r:.120} is not a decimal number",
+            f"{_shown(amount)} is not a decimal number",
             rule=f"an amount is a finite decimal of at most {DIGITS_MAX} characters",
             cure="send digits with an optional sign and point",
             field=field,
         ) from None
     return value
+
+
+def _shown(amount: object) -> str:
+    """Return what was sent, short; Python refuses to write an integer of thousands of digits."""
+    if isinstance(amount, int) and not isinstance(amount, bool):
+        return f"an integer of {amount.bit_length()} bits"
+    return f"{amount!r:.120}"
 
 
 def _bounded(units: int, amount: object, field: str) -> int:
