@@ -55,6 +55,9 @@ def _decide(
     """Return the next state of one unit."""
     if not has_positions and balance >= 0:
         return _BANKRUPT if previous == _BANKRUPT and equity == 0 else 0
+    # Most units are far from the first level, and no other level is above it.
+    if equity >= 0 and balance >= _share(requirement, levels[0] + levels[DEEPEST_BY_RATIO]):
+        return 0
     state = 0
     for depth in range(1, DEEPEST_BY_RATIO + 1):
         level = levels[depth - 1]
