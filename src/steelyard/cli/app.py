@@ -21,6 +21,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help answers in half the time
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -66,7 +67,10 @@ def demo(
     plot: PlotOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run a simulated venue live in this terminal: no data files, no network."""
+    """Run a simulated venue live in this terminal.
+
+    It needs no data files and no network.
+    """
     from steelyard.cli.run import run_session
     from steelyard.cli.wiring import parse_speed, simulated_session
 
@@ -122,7 +126,11 @@ def replay(
     to_seq: Annotated[int | None, typer.Option(min=1, help="Stop after this event.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Replay a journal and compare every outcome and state hash with what was recorded."""
+    """Replay a journal and compare it with its record.
+
+    Every outcome and every state hash is recomputed; exit code 1 names the first difference,
+    4 a damaged byte.
+    """
     from steelyard.cli.replay import replay_command
 
     raise typer.Exit(replay_command(journal, verify, shards, to_seq, as_json))
@@ -142,7 +150,11 @@ def explain(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Answer "why?": the parts of the requirement, the scenario that binds, and the story."""
+    """Answer "why?" for an account, part by part.
+
+    Shows the requirement as the engine saw it in its gravest decision on the account, the scenario
+    that binds, and the account's story.
+    """
     from steelyard.cli.explain import explain_command
 
     raise typer.Exit(explain_command(account, journal, seq, as_json))
@@ -162,7 +174,10 @@ def margin(
     parts: Annotated[bool, typer.Option(help="Show every part of every requirement.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """State the margin of the accounts in a file; exit code 1 if one is below its requirement."""
+    """State the margin of the accounts in a file.
+
+    Exit code 1 if one is below its requirement.
+    """
     from steelyard.cli.margin import margin_command
 
     raise typer.Exit(margin_command(accounts, market, chain, at, method, parts, as_json))
@@ -173,7 +188,10 @@ def doctor(
     warm: Annotated[bool, typer.Option("--warm", help="Compile the kernels now.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check this machine: versions, fused multiply-add, exact kernels, disk flush, journal."""
+    """Check whether this machine is fit to decide.
+
+    Versions, fused multiply-add, exact kernels, the disk's flush, the journal.
+    """
     from steelyard.cli.doctor import doctor_command
 
     raise typer.Exit(doctor_command(warm, as_json))
