@@ -175,7 +175,8 @@ def test_TERM_009_a_change_leaves_the_old_method_as_it_was(house: Method) -> Non
 @pytest.mark.parametrize(
     "path",
     ["", "x", "grid", "grid.x", "grid.price_moves.0", "underlying.BTC.x", "underlying.NEW",
-     "underlying.NEW.x", "name.x", "a.b.c.d", ".", "underlying..x"],
+     "underlying.NEW.x", "name.x", "a.b.c.d", ".", "underlying..x",
+     "underlying..range_ppm"],
 )  # fmt: skip
 def test_TERM_009_an_unknown_path_is_refused(house: Method, path: str) -> None:
     if path == "grid":

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 
 from steelyard.quantities import InputError
-from steelyard.ticks import Event, check_event, decode_event, encode_event
+from steelyard.ticks import Event, ParameterChange, check_event, decode_event, encode_event
 from steelyard.ticks.codec import EVENT_BYTES_MAX, SCHEMA_VERSION
 from tests.ticks.events import ANY_EVENT, EVENTS
 
@@ -122,3 +122,9 @@ def test_TICK_004_empty_and_huge_input_is_refused() -> None:
     for data in (b"", b"\x01", bytes(EVENT_BYTES_MAX + 1)):
         with pytest.raises(InputError, match="TICK-E01"):
             decode_event(data)
+
+
+def test_TICK_012_text_that_is_not_unicode_is_refused() -> None:
+    half = ParameterChange(1, "desk", 1, "underlying.BTC.range_ppm", "\ud800")
+    with pytest.raises(InputError, match="TICK-E01"):
+        encode_event(half)

@@ -160,7 +160,7 @@ class Method(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if not isinstance(node.get(key), dict):
                 raise _unknown_path(path)
             node = node[key]
-        if keys[-1] not in node:
+        if keys[-1] not in node or "" in keys:
             raise _unknown_path(path)
         try:
             node[keys[-1]] = msgspec.json.decode(value_json)

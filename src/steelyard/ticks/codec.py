@@ -16,13 +16,17 @@ _PREFIX = bytes([SCHEMA_VERSION])
 
 
 def encode_event(event: Event) -> bytes:
-    """Return the bytes of an event; equal events have equal bytes.
+    """Return the bytes of an event; equal events have equal bytes. Errors: TICK-E01 for text that
+    is not Unicode, such as half of a pair.
 
     >>> from steelyard.ticks import TimeTick
     >>> decode_event(encode_event(TimeTick(5, "clock", 1)))
     TimeTick(time_us=5, origin='clock', origin_seq=1)
     """
-    return _PREFIX + _ENCODER.encode(event)
+    try:
+        return _PREFIX + _ENCODER.encode(event)
+    except UnicodeEncodeError as error:
+        raise _malformed(str(error), "text is valid Unicode") from None
 
 
 def decode_event(data: bytes) -> AnyEvent:
