@@ -124,6 +124,10 @@ def replay(
     ] = False,
     shards: Shards = 1,
     to_seq: Annotated[int | None, typer.Option(min=1, help="Stop after this event.")] = None,
+    salvage: Annotated[
+        Path | None,
+        typer.Option(help="Copy the sound beginning of a damaged journal here, and stop."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Replay a journal and compare it with its record.
@@ -133,7 +137,7 @@ def replay(
     """
     from steelyard.cli.replay import replay_command
 
-    raise typer.Exit(replay_command(journal, verify, shards, to_seq, as_json))
+    raise typer.Exit(replay_command(journal, verify, shards, to_seq, salvage, as_json))
 
 
 @app.command()

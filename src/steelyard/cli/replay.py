@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +12,31 @@ from rich.progress import Progress
 
 from steelyard.cli.output import print_json
 from steelyard.engine import replay_journal
-from steelyard.journal import verify_journal
+from steelyard.journal import salvage, verify_journal
 
 EXIT_OK, EXIT_BREACH, EXIT_CORRUPT = 0, 1, 4
 
 
 def replay_command(
-    journal: Path, verify: bool, shards: int, to_seq: int | None, as_json: bool
+    journal: Path,
+    verify: bool,
+    shards: int,
+    to_seq: int | None,
+    salvage_to: Path | None,
+    as_json: bool,
 ) -> int:
     """Replay a journal and print what was compared; return the exit code.
 
-    verify: first check every record against the hash chain and the seal. A journal with a bad byte
+    salvage_to: copy the records before the first bad one there, and do nothing else. verify: first
+    check every record against the hash chain and the seal. A journal with a bad byte
     is not replayed: exit code 4 with the place. A difference: exit code 1.
     """
     report: dict[str, Any] = {"journal": str(journal)}
+    if salvage_to is not None:
+        kept = salvage(journal, salvage_to)
+        report["salvage"] = asdict(kept)
+        _show(report, as_json, "\n".join(f"{k}: {v}" for k, v in asdict(kept).items()))
+        return EXIT_OK
     if verify:
         checked = verify_journal(journal)
         report["bytes"] = checked.as_dict()

@@ -115,7 +115,7 @@ def advice(position: int | None, last_good: int) -> str:
     if position is None:
         return (
             "keep both files as they are, run `steelyard replay JOURNAL --verify` for the full "
-            "list, restore from a backup, or copy the records with salvage"
+            "list, restore from a backup, or `steelyard replay JOURNAL --salvage OUT`"
         )
     if last_good == 0:
         return (
@@ -124,7 +124,8 @@ def advice(position: int | None, last_good: int) -> str:
         )
     return (
         "keep both files as they are, run `steelyard replay JOURNAL --verify` for the full list, "
-        f"restore from a backup, or keep positions 1 to {last_good} with salvage (this gives up "
+        f"restore from a backup, or keep positions 1 to {last_good} with `steelyard replay JOURNAL "
+        f"--salvage OUT` (this gives up "
         f"everything from position {position} on)"
     )
 
