@@ -42,7 +42,8 @@ class JournaledEngine:
         return self.committer.flush()
 
     def checkpoint(self) -> bytes:
-        """Write the state hash into the journal, and return it."""
+        """Prove that everything sums to zero, write the state hash into the journal, return it."""
+        self.engine.check_sums()
         digest = state_hash(self.engine)
         self.committer.append(self.engine.seq, KIND_CHECKPOINT, digest)
         return digest
