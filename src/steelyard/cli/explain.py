@@ -26,7 +26,7 @@ from steelyard.engine.snapshot import restore_snapshot
 from steelyard.journal import JournalReader
 from steelyard.margin import AccountRisk
 from steelyard.publish import Explanation, StoryLine, explain_risk, story_lines
-from steelyard.publish.story import quoted_price
+from steelyard.publish.story import price_words, quoted_price
 from steelyard.publish.views import margin_ratio, money
 from steelyard.quantities import InputError, from_units
 from steelyard.terms.account import owner_of
@@ -259,7 +259,7 @@ def _print(out: Console, report: dict[str, Any], trees: list[Explanation]) -> No
         shield = "  protected" if position["is_protected"] else ""
         out.print(
             f"  holds {position['quantity'].normalize():+,f} {position['instrument']} "
-            f"at mark {position['mark']:,.8g}{shield}"
+            f"at mark {price_words(position['mark'])}{shield}"
         )
     if report["story"]:
         out.print("\n[bold]story[/]")

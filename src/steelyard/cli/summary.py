@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from steelyard.cli.session import Session
+from steelyard.publish.story import price_words
 from steelyard.publish.views import money
 
 Report = Mapping[str, Any]
@@ -164,8 +165,8 @@ def _print_liquidations(console: Console, report: Report) -> None:
         cells = {
             "quantity": f"{each['quantity'].normalize():,f}".replace("-", "−"),
             "notional": amount_text(each["notional"]),
-            "price": f"{each['price']:,.8g}",
-            "mark": f"{each['mark']:,.8g}",
+            "price": price_words(each["price"]),
+            "mark": price_words(each["mark"]),
             "price/mark": "–" if apart is None else percent_text(apart),
         }
         table.add_row(Text(each["account"]), Text(each["instrument"]), *(cells[h] for h in heads))

@@ -35,12 +35,7 @@ def run_pass(engine: Engine) -> list[Outcome]:
         for shard in engine.shards:
             shard.require(engine.market, engine.columns, engine.method)
     elif touched:
-        for shard in engine.shards:
-            rows = [row for owner, row in touched.values() if owner is shard]
-            if rows:
-                shard.require(
-                    engine.market, engine.columns, engine.method, np.array(rows, np.int64)
-                )
+        _require_rows(engine, list(touched.values()))
     else:
         return []
     watch.lap("margin")
@@ -55,8 +50,18 @@ def run_pass(engine: Engine) -> list[Outcome]:
     closable = engine.closable() if verdicts else ()
     for unit, shard, row in verdicts:
         outcomes += _act(engine, unit, shard, row, closable)
+    # What is published after this event shows the units as the actions left them.
+    _require_rows(engine, [(shard, row) for _, shard, row in verdicts])
     watch.lap("actions")
     return outcomes
+
+
+def _require_rows(engine: Engine, places: list[tuple[Shard, int]]) -> None:
+    """Recompute the risk of some units."""
+    for shard in engine.shards:
+        rows = [row for owner, row in places if owner is shard]
+        if rows:
+            shard.require(engine.market, engine.columns, engine.method, np.array(rows, np.int64))
 
 
 def _act(

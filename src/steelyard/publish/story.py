@@ -69,7 +69,17 @@ def _close_words(outcome: Closed, terms: Instrument) -> str:
     price, mark = (quoted_price(terms, m) for m in (outcome.price_mark, outcome.mark))
     side = "sold" if outcome.lots > 0 else "bought back"
     how = "liquidated" if outcome.is_full else "reduced"
-    return f"{how}: {side} {quantity:f} {terms.name} at {price:,.8g} (mark {mark:,.8g})"
+    return f"{how}: {side} {quantity:f} {terms.name} at {price_words(price)} (mark {price_words(mark)})"
+
+
+def price_words(price: Decimal) -> str:
+    """Return a price with about eight digits and never an exponent.
+
+    >>> price_words(Decimal("1.25E+5")), price_words(Decimal("0.0001234"))
+    ('125,000.00', '0.00012340000')
+    """
+    decimals = max(0, 7 - price.adjusted()) if price else 2
+    return f"{price:,.{decimals}f}"
 
 
 def quoted_price(terms: Instrument, mark_units: int) -> Decimal:
