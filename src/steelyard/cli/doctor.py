@@ -98,17 +98,16 @@ def _journal() -> tuple[bool, str]:
 
 
 def _warm() -> tuple[bool, str]:
+    from steelyard.cli.session import opening_events
     from steelyard.engine.engine import Engine
     from steelyard.lab import SimulatedMarket, generate_population
     from steelyard.terms import load_method
-    from steelyard.terms.asset import USDC
-    from steelyard.ticks import AccountsLoaded, AssetListed, OrderPlaced
+    from steelyard.ticks import AccountsLoaded, OrderPlaced
 
     market = SimulatedMarket(1, 1_760_130_000_000_000, 2)
     engine = Engine(load_method())
-    for event in [*market.listings, *market.warm_up]:
-        if not (isinstance(event, AssetListed) and event.asset == USDC):
-            engine.submit(event)
+    for event in opening_events(market):
+        engine.submit(event)
     people = generate_population(
         50, 1, engine.market.assets, engine.market.instruments, market.first_prices,
         engine.method, market.first_volatilities, time_us=engine.market.time_us,

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from steelyard.cli.explain import branch
 from steelyard.cli.output import console, print_json
+from steelyard.cli.session import ACCOUNTS_PER_EVENT, opening_events
 from steelyard.cli.wiring import parse_time_us, time_text
 from steelyard.engine.engine import Engine
 from steelyard.feeds import load_chain, open_market, read_accounts
@@ -19,11 +20,9 @@ from steelyard.publish import explain_risk
 from steelyard.publish.views import margin_ratio, money
 from steelyard.terms import load_method
 from steelyard.terms.account import owner_of
-from steelyard.terms.asset import USDC
-from steelyard.ticks import AccountsLoaded, AssetListed, Event, InstrumentsListed
+from steelyard.ticks import AccountsLoaded, Event, InstrumentsListed
 
 EXIT_OK, EXIT_BREACH = 0, 1
-ACCOUNTS_PER_EVENT = 1_000
 
 
 def margin_command(
@@ -39,8 +38,7 @@ def margin_command(
     at_us = parse_time_us(at, "at")
     engine = Engine(load_method(method))
     for event in _market_events(market, chain, at_us):
-        if not (isinstance(event, AssetListed) and event.asset == USDC):
-            engine.submit(event)
+        engine.submit(event)
     records = read_accounts(accounts, engine.market.assets, engine.market.instruments)
     for number, first in enumerate(range(0, len(records), ACCOUNTS_PER_EVENT)):
         batch = records[first : first + ACCOUNTS_PER_EVENT]
@@ -70,10 +68,9 @@ def margin_command(
 def _market_events(market: Path | None, chain: Path | None, at_us: int) -> list[Event]:
     """Return listings and last prices at an instant: recorded, or the simulated market's first."""
     if market is None:
-        simulated = SimulatedMarket(7, at_us, 1)
-        return [*simulated.listings, *simulated.warm_up]
+        return opening_events(SimulatedMarket(7, at_us, 1))
     recorded = open_market(market, at_us, at_us + 60_000_000)
-    events = [*recorded.listings, *recorded.warm_up]
+    events = opening_events(recorded)
     if chain is not None:
         carried = load_chain(chain, at_us, recorded.first_prices)
         events.append(InstrumentsListed(at_us, "chain", 1, carried.instruments))

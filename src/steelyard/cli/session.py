@@ -56,6 +56,18 @@ class Market(Protocol):
         """Yield the market's events by the time they are known."""
 
 
+def opening_events(market: Market) -> list[Event]:
+    """Return a market's listings and first prices, less what an engine knows from the start.
+
+    That is the accounting asset, which a market lists like any other.
+    """
+    return [
+        event
+        for event in (*market.listings, *market.warm_up)
+        if not (isinstance(event, AssetListed) and event.asset == USDC)
+    ]
+
+
 @dataclass
 class Step:
     """One input event and what became of it. error: why it was refused, if it was."""
@@ -108,16 +120,8 @@ class Session:
             self.tally.count(receipt.outcomes, receipt.seq)
 
     def list_market(self) -> None:
-        """List assets, sources and instruments, and give every source its first price.
-
-        The engine knows the accounting asset from the start.
-        """
-        self.prepare(
-            event
-            for event in self.market.listings
-            if not (isinstance(event, AssetListed) and event.asset == USDC)
-        )
-        self.prepare(self.market.warm_up)
+        """List assets, sources and instruments, and give every source its first price."""
+        self.prepare(opening_events(self.market))
 
     def list_options(self, instruments: list[Instrument], updates: list[VolatilityUpdate]) -> None:
         """List a transported option chain and its volatilities."""
