@@ -34,29 +34,36 @@ def inline(function: Function) -> Function:
     return compiled
 
 
-def source_stamp(module: str) -> str:
-    """Return a digest of the building blocks and of the module that holds a kernel."""
-    own = module.rsplit(".", 1)[-1] + ".py"
+def source_stamp(module: str, built_from: tuple[str, ...] = ()) -> str:
+    """Return a digest of the building blocks, of the module that holds a kernel and of `built_from`.
+
+    module: the full name of the kernel's module; built_from: full names of further modules whose
+    inlined functions it is made of.
+    """
     digest = blake2b(digest_size=16)
-    for name in (*BUILDING_BLOCKS, own):
+    for name in BUILDING_BLOCKS:
         digest.update(files(__package__).joinpath(name).read_bytes())
+    for name in (*built_from, module):
+        package, _, file = name.rpartition(".")
+        digest.update(files(package).joinpath(f"{file}.py").read_bytes())
     return digest.hexdigest()
 
 
-def kernel(signature: Any) -> Callable[[Callable[..., None]], Any]:
+def kernel(signature: Any, *built_from: str) -> Callable[[Callable[..., Any]], Any]:
     """Return a decorator that compiles a loop for one signature and caches it under our stamp.
 
-    If this version of numba keeps its stamp elsewhere, the kernel is compiled without a cache: a
-    slower start rather than an old kernel.
+    built_from: full names of modules, beside the building blocks, that the loop is made of. If this
+    version of numba keeps its stamp elsewhere, the kernel is compiled without a cache: a slower start
+    rather than an old kernel.
     """
 
-    def compile_now(function: Callable[..., None]) -> Any:
+    def compile_now(function: Callable[..., Any]) -> Any:
         strict: Any = njit(error_model="numpy", nogil=True)
         dispatcher = strict(function)
         dispatcher.enable_caching()
         index: Any = getattr(dispatcher._cache, "_cache_file", None)
         if hasattr(index, "_source_stamp"):
-            index._source_stamp = source_stamp(function.__module__)
+            index._source_stamp = source_stamp(function.__module__, built_from)
         else:
             dispatcher._cache.disable()
         dispatcher.compile(signature)
