@@ -104,8 +104,9 @@ def test_VALU_021_VALU_023_one_digest_over_processor_targets(tmp_path: Path) -> 
         assert compiled[name]["any_fma"] == 0
         assert compiled[name]["calls"] == 1  # the C library's fma, loaded once
     if "haswell" in compiled:
-        # 42 fused multiply-adds for the two Mills ratios, 11 for exp, 8 for log, and a few more.
-        assert int(str(compiled["haswell"]["packed_fma"])) >= 60
+        # 42 fused multiply-adds for the two Mills ratios, 11 for exp, 8 for log, and a few more; twice,
+        # since two vectors go through the loop side by side.
+        assert int(str(compiled["haswell"]["packed_fma"])) >= 120
         assert compiled["haswell"]["calls"] == 0
 
 

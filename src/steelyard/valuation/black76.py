@@ -138,7 +138,7 @@ def price_of(
     return price_within_bounds(is_call, forward, strike, s, parts[0])
 
 
-@kernel(types.void(FLAGS, *[COLUMN] * 4, RESULT))
+@kernel(types.void(FLAGS, *[COLUMN] * 4, RESULT), vectors=2)
 def fill_prices(
     is_call: Any, forward: Any, strike: Any, volatility: Any, time_years: Any, price: Any
 ) -> None:

@@ -22,7 +22,15 @@ from typing import Any, TypeVar
 
 from numba import njit
 
-BUILDING_BLOCKS = ("compiled.py", "intrinsics.py", "elementary.py", "black76.py")
+from steelyard.valuation.interleaving import interleaving_compiler
+
+BUILDING_BLOCKS = (
+    "compiled.py",
+    "interleaving.py",
+    "intrinsics.py",
+    "elementary.py",
+    "black76.py",
+)
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -49,16 +57,20 @@ def source_stamp(module: str, built_from: tuple[str, ...] = ()) -> str:
     return digest.hexdigest()
 
 
-def kernel(signature: Any, *built_from: str) -> Callable[[Callable[..., Any]], Any]:
+def kernel(
+    signature: Any, *built_from: str, vectors: int = 1
+) -> Callable[[Callable[..., Any]], Any]:
     """Return a decorator that compiles a loop for one signature and caches it under our stamp.
 
-    built_from: full names of modules, beside the building blocks, that the loop is made of. If this
+    built_from: full names of modules, beside the building blocks, that the loop is made of. vectors:
+    how many the loop takes side by side, see `interleaving`; 1 leaves it to LLVM. If this
     version of numba keeps its stamp elsewhere, the kernel is compiled without a cache: a slower start
     rather than an old kernel.
     """
 
     def compile_now(function: Callable[..., Any]) -> Any:
-        strict: Any = njit(error_model="numpy", nogil=True)
+        compiler = interleaving_compiler(vectors) if vectors > 1 else None
+        strict: Any = njit(error_model="numpy", nogil=True, pipeline_class=compiler)
         dispatcher = strict(function)
         dispatcher.enable_caching()
         index: Any = getattr(dispatcher._cache, "_cache_file", None)

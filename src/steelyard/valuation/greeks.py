@@ -100,7 +100,7 @@ def greeks_of(is_call: bool, forward: float, strike: float, volatility: float, t
     return price, delta, gamma, vega, theta, vanna, volga
 
 
-@kernel(types.void(FLAGS, *[COLUMN] * 4, *[RESULT] * 7))
+@kernel(types.void(FLAGS, *[COLUMN] * 4, *[RESULT] * 7), vectors=2)
 def fill_greeks(
     is_call: Any,
     forward: Any,

@@ -100,7 +100,7 @@ def prepare_rows(
         scratch[7, i] = price_of(is_call[i], f, k, x, s, inverse) + bad
 
 
-@kernel(types.void(TABLE, ROWS, FLAGS, *[COLUMN] * 8, KINDS, COLUMN))
+@kernel(types.void(TABLE, ROWS, FLAGS, *[COLUMN] * 8, KINDS, COLUMN), vectors=2)
 def fill_option_columns(
     table: Any,
     rows: Any,
