@@ -188,6 +188,41 @@ def margin(
 
 
 @app.command()
+def price(
+    cases: Annotated[
+        Path | None, typer.Option(help="File of cases, one JSON object a line; - is stdin.")
+    ] = None,
+    is_call: Annotated[bool, typer.Option("--call/--put", help="Kind of the option.")] = True,
+    forward: Annotated[float | None, typer.Option(help="Forward price (Black-76).")] = None,
+    spot: Annotated[float | None, typer.Option(help="Spot price (Black-Scholes).")] = None,
+    strike: Annotated[float | None, typer.Option(help="Strike price.")] = None,
+    volatility: Annotated[float | None, typer.Option(help="Per year, 0.6 is 60 %.")] = None,
+    price: Annotated[float | None, typer.Option(help="In place of the volatility.")] = None,
+    days: Annotated[float | None, typer.Option(help="Days to expiry.")] = None,
+    rate: Annotated[float, typer.Option(help="Rate per year, 0.04 is 4 %.")] = 0.0,
+    dividend_yield: Annotated[float, typer.Option(help="Yield of the spot per year.")] = 0.0,
+    inverse: Annotated[
+        bool, typer.Option("--inverse", help="Also state the price in coins.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Price one option, or the cases of a file.
+
+    With --cases each line of the file names its method (bsm, black76, implied-volatility, heston,
+    svi) and gets one line of JSON; exit code 2 if a line is wrong. Else: price and Greeks of one
+    option, or the volatility of a price.
+    """
+    from steelyard.cli.price import Asked, cases_command, option_command
+
+    if cases is not None:
+        raise typer.Exit(cases_command(cases))
+    asked = Asked(
+        is_call, strike, days, forward, spot, rate, dividend_yield, volatility, price, inverse
+    )
+    raise typer.Exit(option_command(asked, as_json))
+
+
+@app.command()
 def doctor(
     warm: Annotated[bool, typer.Option("--warm", help="Compile the kernels now.")] = False,
     as_json: AsJson = False,
