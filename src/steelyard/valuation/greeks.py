@@ -73,6 +73,45 @@ def delta_of(
 
 
 @inline
+def leg_of(is_call: bool, total: float, d: float, tail: float, step: float, is_live: bool) -> float:
+    """Return total·N(d) for a call, −total·N(−d) for a put; tail = total·N(−|d|), step = N(d) if dead."""
+    is_tail = is_call ^ (d >= 0.0)
+    live = tail if is_tail else total - tail
+    dead = total * (step if is_call else 1.0 - step)
+    leg = live if is_live else dead
+    return leg if is_call else -leg
+
+
+@inline
+def legs_of(
+    is_call: bool,
+    forward: float,
+    strike: float,
+    x: float,
+    s: float,
+    u: float,
+    v: float,
+    near_tail: float,
+    far_tail: float,
+    is_live: bool,
+) -> Any:
+    """Return N(d1) and K·N(d2) for a call, −N(−d1) and −K·N(−d2) for a put.
+
+    F times the first less the second is the price. Each comes from its own tail, so it keeps its digits
+    however small it is. x to far_tail as `out_of_the_money` takes and gives them.
+    """
+    is_above = x > 0.0
+    step = 1.0 if forward > strike else (0.5 if forward == strike else 0.0)
+    is_wide = s >= LARGEST_DEVIATION
+    inverse_forward = 1.0 / (forward if forward > 0.0 else 1.0)
+    d1, share_tail = (v if is_above else u), (far_tail if is_above else near_tail)
+    d2, strike_tail = (-u if is_above else -v), (near_tail if is_above else far_tail)
+    share_step = 1.0 if is_wide & (forward > 0.0) else step
+    share = leg_of(is_call, 1.0, d1, share_tail * inverse_forward, share_step, is_live)
+    return share, leg_of(is_call, strike, d2, strike_tail, 0.0 if is_wide else step, is_live)
+
+
+@inline
 def greeks_of(is_call: bool, forward: float, strike: float, volatility: float, time: float) -> Any:
     """Return the seven values for forward, strike ≥ 0 and finite volatility and time."""
     s = deviation_of(volatility, time)
