@@ -180,7 +180,7 @@ def series(s: float, h: float, ratio: float) -> float:
 
 @inline
 def improve(s: float, x: float, target: float, is_near: bool, is_high: bool) -> Any:
-    """Return the next s, and D/√(2π) (−E/√(2π) if high) at this one."""
+    """Return the next s, and D/s (−E/s if high) at this one."""
     inverse_s = 1.0 / s
     h = x * inverse_s
     half = 0.5 * s
@@ -198,6 +198,7 @@ def improve(s: float, x: float, target: float, is_near: bool, is_high: bool) -> 
     # Relative derivatives of f = ln p or ln q by s: f' = a/s, f''/f' = r₂/s, and so on.
     density = spread * ROOT_TWO_PI
     a = s / density
+    growth = density * inverse_s
     square = h * h
     quarter = half * half
     r2 = (square - quarter) - a
@@ -205,18 +206,18 @@ def improve(s: float, x: float, target: float, is_near: bool, is_high: bool) -> 
     bend = fma(12.0, square, -a * fma(r2, r2, rise))
     r3 = fma(r2, r2, rise)
     r4 = fma(r2, fma(r2, r2, 3.0 * rise), bend)
-    nu = -residual * density * inverse_s
+    nu = -residual * growth
     top = fma(nu, fma(nu, r3 * (1.0 / 6.0), r2), 1.0)
     deep = fma(nu, r4 * (1.0 / 24.0), fma(0.25 * r2, r2, r3 * (1.0 / 3.0)))
     bottom = fma(nu, fma(nu, deep, 1.5 * r2), 1.0)
     step = nu * top / bottom
     step = STEP_DOWN if step < STEP_DOWN else (STEP_UP if step > STEP_UP else step)
-    return fma(step, s, s), spread
+    return fma(step, s, s), growth
 
 
 @inline
 def deviation_implied(x: float, p: float, q: float) -> Any:
-    """Return s with Black's value p·S (q = 1 − p), and p/(s·dp/ds), the amplification of errors."""
+    """Return s with Black's value p·S (q = 1 − p), and 1/(s·dp/ds), what an error of p does to it."""
     inflection = sqrt(2.0 * x)
     tail = mills_numerator(inflection) / mills_denominator(inflection)
     bend = 0.5 - tail  # p at the inflection
@@ -232,8 +233,8 @@ def deviation_implied(x: float, p: float, q: float) -> Any:
     apart = seed_apart(x, inflection, tail, w, is_high)
     s = seed_near(kept, w) if is_near else apart
     s, _ = improve(s, x, target, is_near, is_high)
-    s, spread = improve(s, x, target, is_near, is_high)
-    return s, absolute(spread) * ROOT_TWO_PI / (target * s)
+    s, growth = improve(s, x, target, is_near, is_high)
+    return s, absolute(growth) / target
 
 
 @inline

@@ -82,7 +82,7 @@ def mills_parts(z: float) -> tuple[float, float]:
 
 
 def improve(s: float, x: float, target: float, is_near: bool, is_high: bool) -> tuple[float, float]:
-    """Return the next s, and D/√(2π) (−E/√(2π) if high) at this one."""
+    """Return the next s, and D/s (−E/s if high) at this one."""
     inverse_s = 1.0 / s
     h, half = x * inverse_s, 0.5 * s
     u, v = half - h, half + h
@@ -97,14 +97,15 @@ def improve(s: float, x: float, target: float, is_near: bool, is_high: bool) -> 
     residual = fma(-0.5 * u, u, log_ratio(abs(spread), target))
     density = spread * ROOT_TWO_PI
     a = s / density
+    growth = density * inverse_s
     square, quarter = h * h, half * half
     r2 = (square - quarter) - a
     rise = fma(-3.0, square, -quarter) - a * r2
     bend = fma(12.0, square, -a * fma(r2, r2, rise))
     r3 = fma(r2, r2, rise)
     r4 = fma(r2, fma(r2, r2, 3.0 * rise), bend)
-    step = householder(-residual * density * inverse_s, r2, r3, r4)
-    return fma(step, s, s), spread
+    step = householder(-residual * growth, r2, r3, r4)
+    return fma(step, s, s), growth
 
 
 def first_guess(
@@ -120,7 +121,7 @@ def first_guess(
 
 
 def deviation_implied(x: float, p: float, q: float) -> tuple[float, float]:
-    """Return s with Black's value p·S (q = 1 − p), and p/(s·dp/ds)."""
+    """Return s with Black's value p·S (q = 1 − p), and 1/(s·dp/ds)."""
     inflection = square_root(2.0 * x)
     above, below = mills_parts(inflection)
     tail = above / below
@@ -129,8 +130,8 @@ def deviation_implied(x: float, p: float, q: float) -> tuple[float, float]:
     target = q if is_high else p
     s = first_guess(x, p, target, tail, inflection, is_near, is_high)
     s, _ = improve(s, x, target, is_near, is_high)
-    s, spread = improve(s, x, target, is_near, is_high)
-    return s, abs(spread) * ROOT_TWO_PI / (target * s)
+    s, growth = improve(s, x, target, is_near, is_high)
+    return s, abs(growth) / target
 
 
 def status_of(price: float, floor: float, bound: float) -> QuoteStatus:
@@ -147,8 +148,8 @@ def implied_volatility(
 ) -> tuple[float, QuoteStatus]:
     """Return volatility and status of one price, the bits of `implied_volatility`.
 
-    >>> implied_volatility(False, 100.0, 50.0, 0.014648530816228033, 0.25)
-    (0.5, <QuoteStatus.SOLVED: 0>)
+    >>> implied_volatility(True, 100.0, 120.0, 2.147298810578147, 1.0)
+    (0.2, <QuoteStatus.SOLVED: 0>)
     """
     if not (are_good(forward, strike, price, time_years) and time_years > 0.0):
         return NAN, QuoteStatus.BAD_INPUT
