@@ -18,6 +18,19 @@ def black(is_call: bool, forward: Any, strike: Any, s: Any) -> Any:
     return sign * (forward * mpmath.ncdf(sign * d1) - strike * mpmath.ncdf(sign * (d1 - s)))
 
 
+def rounded_price(
+    is_call: bool, forward: float, strike: float, volatility: float, time: float
+) -> tuple[float, float]:
+    """The float64 price of a volatility, and the volatility of exactly that price."""
+    with mpmath.workdps(60):
+        f, k, root = mpmath.mpf(forward), mpmath.mpf(strike), mpmath.sqrt(mpmath.mpf(time))
+        price = float(black(is_call, f, k, volatility * root))
+        s = mpmath.findroot(
+            lambda s: mpmath.log(black(is_call, f, k, s) / mpmath.mpf(price)), volatility * root
+        )
+        return price, float(s / root)
+
+
 def bsm_price(is_call: bool, inputs: dict[str, Any]) -> Any:
     i = inputs
     tau = i["time_to_expiry"]

@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import mpmath
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -136,14 +135,8 @@ def test_CASE_003_volatilities_come_back(
         (100, 1.0, 0.2), (101, 1e-4, 0.6), (300, 0.1, 0.6), (30, 0.25, 0.8), (100, 1 / 8760, 1.5),
         (140, 0.05, 0.3), (90, 5, 2.0), (100.0001, 2, 0.01),
     ]:  # fmt: skip
-        with mpmath.workdps(60):
-            s = mpmath.mpf(volatility) * mpmath.sqrt(mpmath.mpf(time))
-            is_call = strike >= 100
-            price = float(reference.black(is_call, mpmath.mpf(100), mpmath.mpf(strike), s))
-            exact = mpmath.findroot(
-                lambda x: mpmath.log(reference.black(is_call, mpmath.mpf(100), mpmath.mpf(strike), x) / price), s
-            )  # fmt: skip
-            volatility = float(exact / mpmath.sqrt(mpmath.mpf(time)))
+        is_call = strike >= 100
+        price, volatility = reference.rounded_price(is_call, 100, strike, volatility, time)
         option = {
             "type": "call" if is_call else "put",
             "strike": strike,
@@ -239,9 +232,9 @@ HESTON = {
 }
 BAD_LINES = [
     ("{", "CASE-E01", None, None),
-    ("[1]", "CASE-E02", None, None),
-    ('"bad"', "CASE-E02", None, None),
-    ("[" * 200_000, "CASE-E01", None, None),
+    ("[1]", "CASE-E01", None, None),
+    ('"bad"', "CASE-E01", None, None),
+    ('{"case":' + "[" * 200_000, "CASE-E01", None, None),
     (option_with(strike=float("nan")), "CASE-E04", "option.strike", "bad"),
     (option_with(strike=float("inf")), "CASE-E04", "option.strike", "bad"),
     (option_with(strike=-1.0), "CASE-E04", "option.strike", "bad"),
@@ -269,7 +262,7 @@ BAD_LINES = [
     (json.dumps({"case": "bad", "method": "svi", "check": "butterfly", "smile": SMILE | {"a": -9, "rho": 0}}), "SVIS-E04", "smile.a", "bad"),
     (json.dumps({"case": "bad", "method": "heston", "model": HESTON | {"correlation": -1.5}, "option": BSM}), "CASE-E04", "model.correlation", "bad"),
     (json.dumps({"case": "bad", "method": "heston", "model": HESTON, "option": BSM}), "CASE-E02", "model.correlation", "bad"),
-    (json.dumps({"case": "bad", "method": "heston", "model": HESTON | {"correlation": 0}, "option": BSM, "outputs": ["delta"]}), "CASE-E02", "outputs[...]", "bad"),
+    (json.dumps({"case": "bad", "method": "heston", "model": HESTON | {"correlation": 0}, "option": BSM, "outputs": ["delta"]}), "CASE-E02", "outputs[0]", "bad"),
 ]  # fmt: skip
 
 

@@ -313,15 +313,15 @@ def _kind_of(heading: Heading) -> str:
 def _explained(error: Exception) -> InputError:
     """Return the error of a line that could not be decoded."""
     text = str(error)
-    if not isinstance(error, msgspec.ValidationError):
+    place = PLACE.search(text)
+    missing = MISSING.search(text)
+    if not (isinstance(error, msgspec.ValidationError) and (place or missing)):
         said = "it is nested too deeply" if isinstance(error, RecursionError) else text
         return refuse(
             "CASE-E01", f"the line is not a JSON object: {said}",
             "a line holds one JSON object", "mend the line",
         )  # fmt: skip
-    place = PLACE.search(text)
     path = place["path"] if place else ""
-    missing = MISSING.search(text)
     if missing:
         field = f"{path}.{missing['name']}" if path else missing["name"]
         return refuse(
