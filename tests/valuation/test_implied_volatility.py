@@ -41,8 +41,8 @@ CHILD = """
 import json, re, sys
 sys.path.insert(0, sys.argv[1])
 import test_implied_volatility as test
-code = "".join(test.kernel.fill_implied_volatilities.inspect_asm().values())
-body = code[code.index("fill_implied_volatilities"):]
+code = "".join(test.kernel.fill_two.inspect_asm().values())
+body = code[code.index("fill_two"):]
 print(json.dumps({
     "digest": test.digest(test.implied_volatility(*test.fixed_quotes())),
     "packed_fma": len(re.findall(r"vfn?m(?:add|sub)\\d+pd\\s.*%[yz]mm", body)),
@@ -244,9 +244,13 @@ def another_step(x: Any, p: Any, q: Any, found: Any, again: Any) -> None:
         tail = kernel.mills_numerator(root) / kernel.mills_denominator(root)
         is_near = (x[i] < kernel.NEAR_MONEYNESS) & (p[i] < kernel.NEAR_PRICE)
         is_high = (p[i] >= 0.5 - tail) & (not is_near)
-        s, _ = kernel.deviation_implied(x[i], p[i], q[i])
+        quote = (x[i], p[i], q[i])
+        s = kernel.two_deviations(quote, quote)[0]
         found[i] = s
-        again[i] = kernel.improve(s, x[i], q[i] if is_high else p[i], is_near, is_high)[0]
+        target = q[i] if is_high else p[i]
+        parts = kernel.ratios(s, x[i], is_near)
+        density, residual = kernel.measure(s, target, is_near, is_high, parts)
+        again[i] = kernel.advance(s, parts, density, residual)[0]
 
 
 def test_IMPV_005_a_further_step_moves_nothing() -> None:

@@ -179,28 +179,40 @@ def series(s: float, h: float, ratio: float) -> float:
 
 
 @inline
-def improve(s: float, x: float, target: float, is_near: bool, is_high: bool) -> Any:
-    """Return the next s, and D/s (−E/s if high) at this one."""
+def ratios(s: float, x: float, is_near: bool) -> Any:
+    """Return 1/s, h, u and the products whose difference over the last value is D/√(2π)."""
     inverse_s = 1.0 / s
     h = x * inverse_s
-    half = 0.5 * s
-    u = half - h
-    v = half + h
+    u = 0.5 * s - h
+    v = 0.5 * s + h
     first = h if is_near else absolute(u)
     above, below = mills_numerator(first), mills_denominator(first)
     far_above, far_below = mills_numerator(v), mills_denominator(v)
-    inverse = 1.0 / (below * far_below)
-    left = above * far_below
-    right = far_above * below
+    return inverse_s, h, u, above * far_below, far_above * below, below * far_below
+
+
+@inline
+def measure(s: float, target: float, is_near: bool, is_high: bool, parts: Any) -> Any:
+    """Return D (−E if high) and ln p or ln q less that of the target."""
+    _, h, u, left, right, scale = parts
+    inverse = 1.0 / scale
     apart = (-left - right if is_high else left - right) * inverse
     spread = series(s, h, left * inverse) if is_near else apart
-    residual = fma(-0.5 * u, u, log_ratio(absolute(spread), target))
-    # Relative derivatives of f = ln p or ln q by s: f' = a/s, f''/f' = r₂/s, and so on.
-    density = spread * ROOT_TWO_PI
+    return spread * ROOT_TWO_PI, fma(-0.5 * u, u, log_ratio(absolute(spread), target))
+
+
+@inline
+def advance(s: float, parts: Any, density: float, residual: float) -> Any:
+    """Return the next s, and D/s (−E/s if high) at this one, by Householder's fourth order.
+
+    The relative derivatives of f = ln p or ln q by s: f' = a/s, f''/f' = r₂/s, f‴/f' = r₃/s², and
+    so on.
+    """
+    inverse_s, h = parts[0], parts[1]
     a = s / density
     growth = density * inverse_s
     square = h * h
-    quarter = half * half
+    quarter = 0.25 * (s * s)
     r2 = (square - quarter) - a
     rise = fma(-3.0, square, -quarter) - a * r2
     bend = fma(12.0, square, -a * fma(r2, r2, rise))
@@ -216,8 +228,8 @@ def improve(s: float, x: float, target: float, is_near: bool, is_high: bool) -> 
 
 
 @inline
-def deviation_implied(x: float, p: float, q: float) -> Any:
-    """Return s with Black's value p·S (q = 1 − p), and 1/(s·dp/ds), what an error of p does to it."""
+def region_of(x: float, p: float, q: float) -> Any:
+    """Return (is_near, is_high, target p or q, √(2x), φ(0)·M of it, the least x, the seed's log)."""
     inflection = sqrt(2.0 * x)
     tail = mills_numerator(inflection) / mills_denominator(inflection)
     bend = 0.5 - tail  # p at the inflection
@@ -229,12 +241,35 @@ def deviation_implied(x: float, p: float, q: float) -> Any:
     reference = 0.5 + tail if is_high else bend
     reference = fma(kept, fma(0.5, kept, 1.0), p) if is_near else reference
     w = log_ratio(reference, target)
-    w = w if w > 0.0 else 0.0
+    return is_near, is_high, target, inflection, tail, kept, w if w > 0.0 else 0.0
+
+
+@inline
+def seed(x: float, region: Any) -> float:
+    """Return the first s."""
+    is_near, is_high, _, inflection, tail, kept, w = region
     apart = seed_apart(x, inflection, tail, w, is_high)
-    s = seed_near(kept, w) if is_near else apart
-    s, _ = improve(s, x, target, is_near, is_high)
-    s, growth = improve(s, x, target, is_near, is_high)
-    return s, absolute(growth) / target
+    return seed_near(kept, w) if is_near else apart
+
+
+@inline
+def two_deviations(one: Any, two: Any) -> Any:
+    """Return s and 1/(s·dp/ds) of two (x, p, q): what an error of p does to s.
+
+    One option is a chain of some eight hundred cycles in which each step waits for the one before.
+    With two side by side the processor works on one while the other waits, in half the time.
+    """
+    here, there = region_of(*one), region_of(*two)
+    s, t = seed(one[0], here), seed(two[0], there)
+    a, b = ratios(s, one[0], here[0]), ratios(t, two[0], there[0])
+    c, d = measure(s, here[2], here[0], here[1], a), measure(t, there[2], there[0], there[1], b)
+    s, _ = advance(s, a, *c)
+    t, _ = advance(t, b, *d)
+    a, b = ratios(s, one[0], here[0]), ratios(t, two[0], there[0])
+    c, d = measure(s, here[2], here[0], here[1], a), measure(t, there[2], there[0], there[1], b)
+    s, growth = advance(s, a, *c)
+    t, rise = advance(t, b, *d)
+    return s, absolute(growth) / here[2], t, absolute(rise) / there[2]
 
 
 @inline
@@ -248,8 +283,8 @@ def status_of(is_good: bool, price: float, floor: float, bound: float, is_vague:
 
 
 @inline
-def volatility_of(is_call: bool, f: float, k: float, price: float, time: float) -> Any:
-    """Return (volatility, status) of one price."""
+def read_quote(is_call: bool, f: float, k: float, price: float, time: float) -> Any:
+    """Return (x, p, q), and what `answer` needs: min(F, K), floor, bound, and two statements."""
     is_good = (f >= SMALLEST_PRICE) & (k >= SMALLEST_PRICE) & (time > 0.0)
     is_good = is_good & (poison(f, k, price, time) == 0.0)
     forward, strike = f if is_good else 1.0, k if is_good else 1.0
@@ -264,28 +299,53 @@ def volatility_of(is_call: bool, f: float, k: float, price: float, time: float) 
     is_tiny = (p < SMALLEST_TARGET) | (value < SMALLEST_TARGET)
     p = p if p > SMALLEST_TARGET else SMALLEST_TARGET
     q = (bound - price) / smaller if is_open else 0.75
-    s, amplification = deviation_implied(absolute(log_moneyness(forward, strike)), p, q)
+    x = absolute(log_moneyness(forward, strike))
+    return (x, p, q), (smaller, floor, bound, is_good, is_tiny)
+
+
+@inline
+def answer(price: float, time: float, facts: Any, s: float, amplification: float) -> Any:
+    """Return (volatility, status) of a quote with the solved s."""
+    smaller, floor, bound, is_good, is_tiny = facts
     is_vague = is_tiny | (price * HALF_ULP * amplification > INFORMATION * smaller)
     code = status_of(is_good, price, floor, bound, is_vague)
+    is_open = (code == SOLVED) | (code == NO_INFORMATION)
     closed = 0.0 if code == AT_INTRINSIC else np.nan
     return s / sqrt(time) if is_open else closed, code
 
 
-@kernel(types.void(FLAGS, *[COLUMN] * 4, RESULT, STATUSES))
-def fill_implied_volatilities(
-    is_call: Any,
-    forward: Any,
-    strike: Any,
-    price: Any,
-    time_years: Any,
-    volatility: Any,
-    status: Any,
-) -> None:
-    """Write volatility and status of each price; all arrays flat, contiguous and of one length."""
+@kernel(types.void(*[FLAGS, *[COLUMN] * 4, RESULT, STATUSES] * 2))
+def fill_two(
+    is_call: Any, forward: Any, strike: Any, price: Any, time: Any, volatility: Any, status: Any,
+    is_call_2: Any, forward_2: Any, strike_2: Any, price_2: Any, time_2: Any, volatility_2: Any,
+    status_2: Any,
+) -> None:  # fmt: skip
+    """Write volatility and status of two sets of quotes of one length."""
     for i in range(volatility.shape[0]):
-        found, code = volatility_of(is_call[i], forward[i], strike[i], price[i], time_years[i])
-        volatility[i] = found
-        status[i] = code
+        one, facts = read_quote(is_call[i], forward[i], strike[i], price[i], time[i])
+        two, facts_2 = read_quote(is_call_2[i], forward_2[i], strike_2[i], price_2[i], time_2[i])
+        s, amplification, t, amplification_2 = two_deviations(one, two)
+        volatility[i], status[i] = answer(price[i], time[i], facts, s, amplification)
+        volatility_2[i], status_2[i] = answer(price_2[i], time_2[i], facts_2, t, amplification_2)
+
+
+def fill_implied_volatilities(
+    is_call: NDArray[np.bool_],
+    forward: Floats,
+    strike: Floats,
+    price: Floats,
+    time_years: Floats,
+    volatility: Floats,
+    status: NDArray[np.int8],
+) -> None:
+    """Write volatility and status of each quote; all arrays flat, contiguous and of one length."""
+    columns = (is_call, forward, strike, price, time_years, volatility, status)
+    half = len(volatility) // 2
+    if half:
+        fill_two(*(c[:half] for c in columns), *(c[half : 2 * half] for c in columns))
+    if len(volatility) % 2:
+        last = [column[-1:] for column in columns]
+        fill_two(*last, *last)
 
 
 def implied_volatility(
@@ -309,6 +369,6 @@ def implied_volatility(
     inputs = broadcast(is_call, forward, strike, price, time_years)
     shape = inputs[0].shape
     volatility, status = np.empty(shape), np.empty(shape, np.int8)
-    columns = (column.reshape(-1) for column in inputs)
-    fill_implied_volatilities(*columns, volatility.reshape(-1), status.reshape(-1))
+    columns: list[Any] = [column.reshape(-1) for column in (*inputs, volatility, status)]
+    fill_implied_volatilities(*columns)
     return ImpliedVolatility(volatility, status)
