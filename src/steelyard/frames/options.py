@@ -71,7 +71,7 @@ class Options:
 
     def status_words(self) -> np.ndarray[Any, Any]:
         """Return the status of every row in words."""
-        return np.array(self.words, dtype=object)[self.status]
+        return np.asarray(np.array(self.words, dtype=object)[self.status], dtype=object)
 
     def kept(self, values: Floats) -> Floats:
         """Return the results with NaN in the rows that have a fault."""

@@ -32,7 +32,7 @@ def refuse(code: str, message: str, rule: str, cure: str, **where: object) -> In
 
 def is_scalar(raw: object) -> bool:
     """Return whether a value stands for every row."""
-    return raw is None or isinstance(raw, (*NUMBERS, str, date))
+    return raw is None or isinstance(raw, (*NUMBERS, str, date, np.datetime64))
 
 
 def series_of(raw: object) -> nw.Series[Any] | None:
@@ -136,7 +136,7 @@ def instants(raw: object, name: str) -> Floats:
         # Nanoseconds and milliseconds alike come out as µs; a zone is already part of them.
         stamps = series.dt.timestamp("us")
         return np.asarray(stamps.cast(nw.Float64).to_numpy(), dtype=np.float64)
-    array = raw if isinstance(raw, np.ndarray) else None
+    array = np.asarray(raw) if isinstance(raw, np.ndarray | np.datetime64) else None
     if array is not None and array.dtype.kind == "M":
         stamp = array.astype("datetime64[us]")
         return np.where(np.isnat(stamp), np.nan, stamp.astype(np.int64).astype(np.float64))
