@@ -2,22 +2,20 @@
 
 `import steelyard as sy` is the notebook's face: `sy.price`, `sy.greeks`, `sy.implied_volatility`.
 They are loaded when they are first used, so that importing the package, or one of its rooms, costs
-nothing.
+nothing. `__init__.pyi` beside this file tells type checkers their signatures: an import here, even
+one for type checkers alone, would let every room below depend on the frames.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from steelyard.frames import greeks, implied_volatility, price
+from typing import Any
 
 __version__ = "0.1.0"
 
 __all__ = ["__version__", "greeks", "implied_volatility", "price"]
 
-# The room that each public name comes from. A name added here is also added above.
+# The room that each public name comes from.
 _ROOMS = {
     "greeks": "steelyard.frames",
     "implied_volatility": "steelyard.frames",

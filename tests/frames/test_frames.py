@@ -106,6 +106,13 @@ def test_FRAM_002_columns_come_back_as_the_same_kind() -> None:
     for arrow in (pa.array(STRIKE), pa.chunked_array([STRIKE[:2], STRIKE[2:]])):
         assert isinstance(price(arrow), pa.Array)
         assert price(arrow).to_pylist() == EXPECTED
+    for single in (
+        [STRIKE[0]],
+        np.array([STRIKE[0]]),
+        pd.Series([STRIKE[0]]),
+        pl.Series([STRIKE[0]]),
+    ):
+        assert list(sy.greeks(True, 60_000.0, single, 0.65, 30 / 365).price) == EXPECTED[:1]
     table = sy.price(True, 60_000.0, np.array(STRIKE).reshape(4, 1), 0.65, np.array([0.1, 0.2]))
     assert table.shape == (4, 2)
     found = sy.implied_volatility(IS_CALL, 60_000.0, pl.Series(STRIKE), EXPECTED, 30 / 365)
@@ -266,6 +273,9 @@ def test_FRAM_010_prices_without_a_volatility_say_why() -> None:
     assert found.volatility[0] == 0.0
     late = sy.implied_volatility("call", 100.0, 90.0, 12.0, [0.0, 1.0])
     assert late.status.tolist() == ["time_years: no time is left", "ok"]
+    single = sy.implied_volatility("put", 100.0, 90.0, -1.0, 1.0)
+    assert (np.isnan(single.volatility), single.status) == (True, "price: below zero")
+    assert np.isnan(sy.greeks("put", spot=100.0, strike=-1.0, volatility=0.2, time_years=1.0).delta)
     past = sy.price("call", 6e4, 5e4, 0.5, expiry=["2025-01-01", "2024-12-31"], as_of="2025-01-01")
     assert past[0] == 1e4
     assert np.isnan(past[1])
@@ -369,6 +379,13 @@ def test_FRAM_020_import_is_light_and_names_are_there() -> None:
     assert done.returncode == 0, done.stderr
     with pytest.raises(AttributeError, match="no attribute 'prise'"):
         _ = sy.prise
+
+
+def test_FRAM_020_type_checkers_know_the_same_names() -> None:
+    stub = (Path(sy.__file__).parent / "__init__.pyi").read_text(encoding="utf-8")
+    told = set(re.findall(r"^from .* import (\w+) as \1$|^(__version__): str$", stub, re.MULTILINE))
+    assert {first or second for first, second in told} == set(sy.__all__)
+    assert f"__all__ = {sorted(sy.__all__)}".replace("'", '"') in stub
 
 
 def page_examples(text: str) -> str:

@@ -82,7 +82,7 @@ class Options:
 
     def _spread(self, array: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any]:
         try:
-            return np.ascontiguousarray(np.broadcast_to(array, self.given.shape))
+            return np.array(np.broadcast_to(array, self.given.shape), order="C")
         except ValueError:
             raise refuse(
                 "FRAM-E04", f"{name} has {array.size} values for {self.given.shape} rows",

@@ -232,15 +232,13 @@ def _or_zero(column: Any) -> Any:
 
 def _discounted(read: Options) -> Any:
     """Return price and Greeks by the kernel that the inputs ask for."""
-    rate = _or_zero(read.rate)
+    none = np.zeros(read.given.shape)
+    rate = none if read.rate is None else read.rate
+    yields = none if read.dividend_yield is None else read.dividend_yield
+    options = (read.is_call, read.level, read.strike, rate)
     if read.is_on_forward:
-        return black76_discounted(
-            read.is_call, read.level, read.strike, rate, read.measure, read.time_years
-        )
-    return black_scholes(
-        read.is_call, read.level, read.strike, rate, _or_zero(read.dividend_yield), read.measure,
-        read.time_years,
-    )  # fmt: skip
+        return black76_discounted(*options, read.measure, read.time_years)
+    return black_scholes(*options, yields, read.measure, read.time_years)
 
 
 def _final(read: Options, fields: dict[str, Any]) -> dict[str, Any]:

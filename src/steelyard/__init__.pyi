@@ -1,0 +1,6 @@
+from steelyard.frames import greeks as greeks
+from steelyard.frames import implied_volatility as implied_volatility
+from steelyard.frames import price as price
+
+__version__: str
+__all__ = ["__version__", "greeks", "implied_volatility", "price"]
