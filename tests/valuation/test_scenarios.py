@@ -288,3 +288,66 @@ def test_VALU_037_coin_settled_option_is_valued_at_the_index() -> None:
     assert inverse[0] == pytest.approx(linear[0] / 1.02, rel=1e-14, abs=1e-9)
     down = black76_price(True, forward * moves[1], 6e4, 0.65, MONTH) / forward
     assert inverse[0, 1] == pytest.approx(weights[1] * index * float(down - base), rel=1e-12)
+
+
+def test_VALU_038_time_passes_in_a_scenario() -> None:
+    columns, (moves, kinds, weights) = book(400, 38), grid()
+    shift = np.resize([0.0, 7 / 365, 1 / 365, -1 / 365], SCENARIO_COLUMNS)
+    table = empty(403)
+    rows = np.arange(2, 402)[::-1].astype(np.int32)
+    fill_option_rows(
+        table, rows, **columns, price_multiplier=moves, volatility_kind=kinds, weight=weights,
+        time_shift=shift,
+    )  # fmt: skip
+    assert not table[[0, 1, 402]].any()
+    names = ("is_call", "forward", "strike", "volatility", "time_years")
+    is_call, f, k, sigma, t = (columns[name] for name in names)
+    base = black76_price(is_call, f, k, sigma, t)
+    ups, downs = columns["volatility_up"], columns["volatility_down"]
+    for c in range(SCENARIO_COLUMNS):
+        factor = {-1: downs, 0: 1.0, 1: ups}[int(kinds[c])]
+        value = black76_price(is_call, f * moves[c], k, sigma * factor, t - shift[c])
+        expected = weights[c] * columns["usd_per_lot"] * (value - base)
+        scale = columns["usd_per_lot"] * np.maximum(f * max(1.0, moves[c]), k)
+        assert (np.abs(table[rows, c] - expected) <= 4e-15 * scale).all()
+
+
+def test_VALU_038_worked_number_and_no_shift_keeps_the_bits() -> None:
+    ones, kinds = np.ones(SCENARIO_COLUMNS), np.zeros(SCENARIO_COLUMNS, np.int8)
+    table = empty(1)
+    fill_option_rows(
+        table, np.zeros(1, np.int32), **one(), price_multiplier=ones, volatility_kind=kinds,
+        weight=ones, time_shift=np.repeat([1 / 365, 30 / 365], 16),
+    )  # fmt: skip
+    assert table[0, 0] == pytest.approx(-7.465332869592, abs=1e-9)
+    assert table[0, 31] == pytest.approx(-445.4109024203807, rel=1e-14)
+    columns, (moves, kinds, weights) = book(300, 39), grid()
+    without = fill(empty(300), np.arange(300), columns)
+    with_none = empty(300)
+    fill_option_rows(
+        with_none, np.arange(300, dtype=np.int32), **columns, price_multiplier=moves,
+        volatility_kind=kinds, weight=weights, time_shift=np.zeros(SCENARIO_COLUMNS),
+    )  # fmt: skip
+    assert with_none.tobytes() == without.tobytes()
+
+
+def test_VALU_038_a_shifted_entry_equals_its_twin_and_a_bad_shift_is_nan() -> None:
+    columns, (moves, kinds, weights) = book(60, 40), grid()
+    shift = np.resize([0.0, 3 / 365, 40 / 365], SCENARIO_COLUMNS)
+    arguments = {"price_multiplier": moves, "volatility_kind": kinds, "weight": weights}
+    rows, table = np.arange(60, dtype=np.int32), empty(60)
+    fill_option_rows(table, rows, **columns, **arguments, time_shift=shift)
+    names = ("is_call", "strike", "forward", "volatility", "time_years", "usd_per_lot")
+    for i in range(60):
+        option = [columns[name][i].item() for name in names]
+        factors = {0: 1.0, 1: columns["volatility_up"][i], -1: columns["volatility_down"][i]}
+        for c in range(SCENARIO_COLUMNS):
+            move, factor, weight = float(moves[c]), float(factors[int(kinds[c])]), float(weights[c])
+            entry = twin.option_entry(*option, move, factor, weight, float(shift[c]))
+            assert table[i, c] == entry
+    shift[5] = NAN
+    fill_option_rows(table, rows, **columns, **arguments, time_shift=shift)
+    assert np.isnan(table).all()
+    assert np.isnan(twin.option_entry(True, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, NAN))
+    with pytest.raises(InvariantError, match="32"):
+        fill_option_rows(table, rows, **columns, **arguments, time_shift=np.zeros(3))

@@ -3,10 +3,10 @@
 The table has one row per instrument and `SCENARIO_COLUMNS` = 32 columns, float64, C-contiguous. A
 grid with fewer scenarios pads with columns of weight 0 and multiplier 1; the literal width lets the
 loop over a row vectorise. A scenario multiplies the forward by `price_multiplier`, the volatility by the row's
-`volatility_up` (kind +1), `volatility_down` (kind −1) or 1 (kind 0), and its profit by `weight`
-(below 1 for extended tails):
+`volatility_up` (kind +1), `volatility_down` (kind −1) or 1 (kind 0), lets `time_shift` h pass (0 unless
+given), and multiplies its profit by `weight` (below 1 for extended tails):
 
-    option   table[r, s] = weight[s]·usd_per_lot·(V(F·m[s], σ·v[s], τ) − V(F, σ, τ))
+    option   table[r, s] = weight[s]·usd_per_lot·(V(F·m[s], σ·v[s], τ − h[s]) − V(F, σ, τ))
     linear   table[r, s] = weight[s]·usd_per_lot·(m[s] − 1)
 
 `usd_per_lot` carries everything else: the lot for a linear option, lot × index/forward for a
@@ -74,6 +74,7 @@ def prepare_rows(
     forward: Any,
     volatility: Any,
     time_years: Any,
+    scenario_years: Any,
     volatility_up: Any,
     volatility_down: Any,
     scratch: Any,
@@ -84,23 +85,25 @@ def prepare_rows(
         f = positive_or_zero(forward[i])
         k = positive_or_zero(strike[i])
         s = deviation_of(volatility[i], time_years[i])
-        up = s * (volatility_up[i] if volatility_up[i] > 0.0 else 0.0)
-        down = s * (volatility_down[i] if volatility_down[i] > 0.0 else 0.0)
+        moved = deviation_of(volatility[i], scenario_years[i])
+        up = moved * (volatility_up[i] if volatility_up[i] > 0.0 else 0.0)
+        down = moved * (volatility_down[i] if volatility_down[i] > 0.0 else 0.0)
         x = log_moneyness(f, k)
         inverse = inverse_of(s)
         bad = poison(forward[i], strike[i], volatility[i], time_years[i])
         bad = fma(volatility_up[i], 0.0, fma(volatility_down[i], 0.0, bad)) + grid_bad
+        bad = fma(scenario_years[i], 0.0, bad)
         scratch[0, i] = x
-        scratch[1, i] = s
+        scratch[1, i] = moved
         scratch[2, i] = up
         scratch[3, i] = down
-        scratch[4, i] = inverse
+        scratch[4, i] = inverse_of(moved)
         scratch[5, i] = inverse_of(up)
         scratch[6, i] = inverse_of(down)
         scratch[7, i] = price_of(is_call[i], f, k, x, s, inverse) + bad
 
 
-@kernel(types.void(TABLE, ROWS, FLAGS, *[COLUMN] * 8, KINDS, COLUMN), vectors=2)
+@kernel(types.void(TABLE, ROWS, FLAGS, *[COLUMN] * 9, KINDS, COLUMN), vectors=2)
 def fill_option_columns(
     table: Any,
     rows: Any,
@@ -109,6 +112,7 @@ def fill_option_columns(
     forward: Any,
     volatility: Any,
     time_years: Any,
+    scenario_years: Any,
     usd_per_lot: Any,
     price_multiplier: Any,
     volatility_up: Any,
@@ -127,7 +131,7 @@ def fill_option_columns(
         part = slice(first, min(first + BLOCK_ROWS, total))
         calls, strikes, forwards = is_call[part], strike[part], forward[part]
         prepare_rows(
-            calls, strikes, forwards, volatility[part], time_years[part],
+            calls, strikes, forwards, volatility[part], time_years[part], scenario_years[part],
             volatility_up[part], volatility_down[part], scratch, grid_bad,
         )  # fmt: skip
         numbers, lots = rows[part], usd_per_lot[part]
@@ -161,12 +165,14 @@ def fill_option_rows(
     volatility_down: Floats,
     volatility_kind: NDArray[np.int8],
     weight: Floats,
+    time_shift: Floats | None = None,
 ) -> None:
     """Write the rows of European options into the scenario table; formula at the module's head.
 
     `rows` (int32) names rows of `table`; the option columns and the two volatility multipliers are
     as long as `rows`, the three grid columns are 32 long. Volatilities per year, time in years of
-    365 days, forwards and strikes in USD. A scenario with multiplier 1 and kind 0 is exactly 0. A
+    365 days, forwards and strikes in USD. `time_shift`: years that pass in each scenario, none if left
+    out; every further value in it costs one more pass. A scenario that moves nothing is exactly 0. A
     multiplier of zero or less means a forward of zero. A NaN or infinite input makes its row NaN (in
     the grid: every row named). Rows not named stay as they are. Wrong shapes are an InvariantError.
 
@@ -178,13 +184,23 @@ def fill_option_rows(
     >>> table[:, 0].round(6).tolist()
     [0.0, 381.912526]
     """
-    columns = (is_call, strike, forward, volatility, time_years, usd_per_lot)
-    check_rows(table, rows, *columns, volatility_up, volatility_down)
+    columns = (is_call, strike, forward, volatility, time_years)
+    moves = (usd_per_lot, price_multiplier, volatility_up, volatility_down, volatility_kind)
+    check_rows(table, rows, *columns, usd_per_lot, volatility_up, volatility_down)
     check_grid(price_multiplier, volatility_kind, weight)
-    fill_option_columns(
-        table, rows, *columns,
-        price_multiplier, volatility_up, volatility_down, volatility_kind, weight,
-    )  # fmt: skip
+    if time_shift is None:
+        fill_option_columns(table, rows, *columns, time_years, *moves, weight)
+        return
+    check_grid(time_shift)
+    weight = weight + time_shift * 0.0  # a NaN or infinite shift spoils the grid like any other
+    shift = np.where(np.isfinite(time_shift), time_shift, 0.0)
+    first, *others = np.unique(shift)
+    fill_option_columns(table, rows, *columns, time_years - first, *moves, weight)
+    numbers = np.arange(rows.size, dtype=np.int32)
+    for later in others:
+        part = np.empty((rows.size, SCENARIO_COLUMNS))
+        fill_option_columns(part, numbers, *columns, time_years - later, *moves, weight)
+        table[rows] = np.where(shift == later, part, table[rows])
 
 
 def check_rows(table: Floats, rows: NDArray[np.int32], *columns: NDArray[Any]) -> None:

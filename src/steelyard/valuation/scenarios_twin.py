@@ -24,15 +24,17 @@ def option_entry(
     price_multiplier: float,
     volatility_multiplier: float,
     weight: float,
+    time_shift: float = 0.0,
 ) -> float:
-    """Return weight·usd_per_lot·(V(F·m, σ·v, τ) − V(F, σ, τ)) in USD.
+    """Return weight·usd_per_lot·(V(F·m, σ·v, τ − h) − V(F, σ, τ)) in USD, h = time_shift in years.
 
-    The moved price takes ln(F·m/K) as ln(F/K) + ln m and σ·v·√τ as v·(σ·√τ).
+    The moved price takes ln(F·m/K) as ln(F/K) + ln m and σ·v·√(τ − h) as v·(σ·√(τ − h)).
 
     >>> option_entry(True, 60_000.0, 60_000.0, 0.65, 30 / 365, 1.0, 1.0, 1.0, 1.0)
     0.0
     """
     is_good = are_good(forward, strike, volatility, time_years)
+    is_good = is_good and is_finite(time_shift)
     if not (is_good and are_good(price_multiplier, 0.0, volatility_multiplier, weight)):
         return NAN
     f, k = positive_or_zero(forward), positive_or_zero(strike)
@@ -40,7 +42,7 @@ def option_entry(
     base = price_of(is_call, f, k, x, s, 1.0 / max(s, SMALLEST_DEVIATION))
     moved = positive_or_zero(forward * price_multiplier)
     moved_x = x + log_moneyness(positive_or_zero(price_multiplier), 1.0)
-    moved_s = s * max(volatility_multiplier, 0.0)
+    moved_s = deviation_of(volatility, time_years - time_shift) * max(volatility_multiplier, 0.0)
     moved_inverse = 1.0 / max(moved_s, SMALLEST_DEVIATION)
     value = price_of(is_call, moved, k, moved_x, moved_s, moved_inverse)
     return (weight * usd_per_lot) * (value - base)
