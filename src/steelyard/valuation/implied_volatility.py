@@ -60,8 +60,7 @@ ROOT_TWO_PI = 2.5066282746310002
 NEAR_MONEYNESS = 0.2
 NEAR_PRICE = 0.105  # s stays below 0.48, where the series of seven terms ends at 1e-15
 SMALLEST_TARGET = 2.0**-1020  # p below this counts as this; it or a value below it is flagged
-HALF_ULP = 2.0**-53
-INFORMATION = 1e-11  # a half ulp of the price may move σ by this much, relatively
+INFORMATION = 1e-11 * 2.0**53  # half an ulp of the price may move σ by 1e-11 of itself
 LEAST_RELATIVE = 1e-6  # the seed near the money takes x as at least this part of p
 STEP_DOWN, STEP_UP = -0.75, 3.0  # bounds of a relative step, never reached from the seeds
 
@@ -149,9 +148,12 @@ def seed_apart(x: float, inflection: float, tail: float, w: float, is_high: bool
     close = fma(fma(2.0, tail, 1.0), u, inflection)
     high = far if far > close else close
     drop = ROOT_TWO_PI * (0.5 - tail)
-    slope = 1.0 / drop
-    z = 2.0 * w / (sqrt(fma(slope, slope, 2.0 * w)) + slope)
-    part = z / (1.0 + z)
+    twice = 2.0 * w * drop
+    below = sqrt(fma(twice, drop, 1.0)) + 1.0
+    together = below + twice
+    inverse = twice / (below * together)
+    z = together * inverse
+    part = below * inverse
     inner = fma(fma(wing_4(drop), part, wing_3(drop)), part, wing_2(drop))
     z = z * fma(fma(inner, part, wing_1(drop)), part, 1.0)
     wing = 2.0 * x / (z + sqrt(fma(z, z, 2.0 * x)))
@@ -228,18 +230,19 @@ def advance(s: float, parts: Any, density: float, residual: float) -> Any:
 
 
 @inline
-def region_of(x: float, p: float, q: float) -> Any:
+def region_of(x: float, value: float, gap: float, smaller: float) -> Any:
     """Return (is_near, is_high, target p or q, √(2x), φ(0)·M of it, the least x, the seed's log)."""
     inflection = sqrt(2.0 * x)
     tail = mills_numerator(inflection) / mills_denominator(inflection)
     bend = 0.5 - tail  # p at the inflection
-    is_near = (x < NEAR_MONEYNESS) & (p < NEAR_PRICE)
-    is_high = (p >= bend) & (not is_near)
-    target = q if is_high else p
-    least = LEAST_RELATIVE * p
+    is_near = (x < NEAR_MONEYNESS) & (value < NEAR_PRICE * smaller)
+    is_high = (value >= bend * smaller) & (not is_near)
+    ratio = (gap if is_high else value) / smaller
+    target = ratio if ratio > SMALLEST_TARGET else SMALLEST_TARGET
+    least = LEAST_RELATIVE * target
     kept = x if x > least else least
     reference = 0.5 + tail if is_high else bend
-    reference = fma(kept, fma(0.5, kept, 1.0), p) if is_near else reference
+    reference = fma(kept, fma(0.5, kept, 1.0), target) if is_near else reference
     w = log_ratio(reference, target)
     return is_near, is_high, target, inflection, tail, kept, w if w > 0.0 else 0.0
 
@@ -254,7 +257,7 @@ def seed(x: float, region: Any) -> float:
 
 @inline
 def two_deviations(one: Any, two: Any) -> Any:
-    """Return s and 1/(s·dp/ds) of two (x, p, q): what an error of p does to s.
+    """Return s, D/s or E/s, and p or q, of two (x, value, bound − price, min(F, K)).
 
     One option is a chain of some eight hundred cycles in which each step waits for the one before.
     With two side by side the processor works on one while the other waits, in half the time.
@@ -269,7 +272,7 @@ def two_deviations(one: Any, two: Any) -> Any:
     c, d = measure(s, here[2], here[0], here[1], a), measure(t, there[2], there[0], there[1], b)
     s, growth = advance(s, a, *c)
     t, rise = advance(t, b, *d)
-    return s, absolute(growth) / here[2], t, absolute(rise) / there[2]
+    return (s, absolute(growth), here[2]), (t, absolute(rise), there[2])
 
 
 @inline
@@ -284,7 +287,7 @@ def status_of(is_good: bool, price: float, floor: float, bound: float, is_vague:
 
 @inline
 def read_quote(is_call: bool, f: float, k: float, price: float, time: float) -> Any:
-    """Return (x, p, q), and what `answer` needs: min(F, K), floor, bound, and two statements."""
+    """Return (x, value, bound − price, min(F, K)), and the facts that `answer` needs."""
     is_good = (f >= SMALLEST_PRICE) & (k >= SMALLEST_PRICE) & (time > 0.0)
     is_good = is_good & (poison(f, k, price, time) == 0.0)
     forward, strike = f if is_good else 1.0, k if is_good else 1.0
@@ -295,19 +298,25 @@ def read_quote(is_call: bool, f: float, k: float, price: float, time: float) -> 
     floor = gain if gain > 0.0 else 0.0
     is_open = is_good & (price > floor) & (price < bound)
     value = time_value(gain, bound, other, price)
-    p = value / smaller if is_open else 0.25
-    is_tiny = (p < SMALLEST_TARGET) | (value < SMALLEST_TARGET)
-    p = p if p > SMALLEST_TARGET else SMALLEST_TARGET
-    q = (bound - price) / smaller if is_open else 0.75
-    x = absolute(log_moneyness(forward, strike))
-    return (x, p, q), (smaller, floor, bound, is_good, is_tiny)
+    quote = (
+        absolute(log_moneyness(forward, strike)),
+        value if is_open else 0.25 * smaller,
+        bound - price if is_open else 0.75 * smaller,
+        smaller,
+    )
+    return quote, (smaller, floor, bound, is_good, value <= SMALLEST_TARGET)
 
 
 @inline
-def answer(price: float, time: float, facts: Any, s: float, amplification: float) -> Any:
-    """Return (volatility, status) of a quote with the solved s."""
-    smaller, floor, bound, is_good, is_tiny = facts
-    is_vague = is_tiny | (price * HALF_ULP * amplification > INFORMATION * smaller)
+def answer(price: float, time: float, facts: Any, solution: Any) -> Any:
+    """Return (volatility, status) of a quote from s, D/s or E/s, and p or q.
+
+    The price moves s by price·2⁻⁵³/(S·φ(u)·s) of itself, and φ(u) = p/D = q/E.
+    """
+    smaller, floor, bound, is_good, is_small = facts
+    s, growth, target = solution
+    is_vague = is_small | (target <= SMALLEST_TARGET)
+    is_vague = is_vague | (price * growth > INFORMATION * (smaller * target))
     code = status_of(is_good, price, floor, bound, is_vague)
     is_open = (code == SOLVED) | (code == NO_INFORMATION)
     closed = 0.0 if code == AT_INTRINSIC else np.nan
@@ -324,9 +333,9 @@ def fill_two(
     for i in range(volatility.shape[0]):
         one, facts = read_quote(is_call[i], forward[i], strike[i], price[i], time[i])
         two, facts_2 = read_quote(is_call_2[i], forward_2[i], strike_2[i], price_2[i], time_2[i])
-        s, amplification, t, amplification_2 = two_deviations(one, two)
-        volatility[i], status[i] = answer(price[i], time[i], facts, s, amplification)
-        volatility_2[i], status_2[i] = answer(price_2[i], time_2[i], facts_2, t, amplification_2)
+        solution, solution_2 = two_deviations(one, two)
+        volatility[i], status[i] = answer(price[i], time[i], facts, solution)
+        volatility_2[i], status_2[i] = answer(price_2[i], time_2[i], facts_2, solution_2)
 
 
 def fill_implied_volatilities(

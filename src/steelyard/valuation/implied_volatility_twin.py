@@ -46,9 +46,11 @@ def seed_high(x: float, inflection: float, tail: float, w: float) -> float:
 def seed_wing(x: float, tail: float, w: float) -> float:
     """Return s below the inflection, away from the money, from w = ln(p_c/p)."""
     drop = ROOT_TWO_PI * (0.5 - tail)
-    slope = 1.0 / drop
-    z = 2.0 * w / (square_root(fma(slope, slope, 2.0 * w)) + slope)
-    part = z / (1.0 + z)
+    twice = 2.0 * w * drop
+    below = square_root(fma(twice, drop, 1.0)) + 1.0
+    together = below + twice
+    inverse = twice / (below * together)
+    z, part = together * inverse, below * inverse
     rows = [polynomial(row, drop) for row in table.WING_SEED]
     correction = fma(fma(fma(rows[3], part, rows[2]), part, rows[1]), part, rows[0])
     z = z * fma(correction, part, 1.0)
@@ -109,29 +111,31 @@ def improve(s: float, x: float, target: float, is_near: bool, is_high: bool) -> 
 
 
 def first_guess(
-    x: float, p: float, target: float, tail: float, inflection: float, is_near: bool, is_high: bool
+    x: float, target: float, tail: float, inflection: float, is_near: bool, is_high: bool
 ) -> float:
     """Return the seed of the region."""
     if is_near:
-        kept = max(x, table.LEAST_RELATIVE * p)
-        w = log_ratio(fma(kept, fma(0.5, kept, 1.0), p), target)
+        kept = max(x, table.LEAST_RELATIVE * target)
+        w = log_ratio(fma(kept, fma(0.5, kept, 1.0), target), target)
         return seed_near(kept, max(w, 0.0))
     w = max(log_ratio(0.5 + tail if is_high else 0.5 - tail, target), 0.0)
     return seed_high(x, inflection, tail, w) if is_high else seed_wing(x, tail, w)
 
 
-def deviation_implied(x: float, p: float, q: float) -> tuple[float, float]:
-    """Return s with Black's value p·S (q = 1 − p), and 1/(s·dp/ds)."""
+def deviation_implied(
+    x: float, value: float, gap: float, smaller: float
+) -> tuple[float, float, float]:
+    """Return s, D/s (or E/s), and the p (or q) that was solved for."""
     inflection = square_root(2.0 * x)
     above, below = mills_parts(inflection)
     tail = above / below
-    is_near = x < table.NEAR_MONEYNESS and p < table.NEAR_PRICE
-    is_high = p >= 0.5 - tail and not is_near
-    target = q if is_high else p
-    s = first_guess(x, p, target, tail, inflection, is_near, is_high)
+    is_near = x < table.NEAR_MONEYNESS and value < table.NEAR_PRICE * smaller
+    is_high = value >= (0.5 - tail) * smaller and not is_near
+    target = max((gap if is_high else value) / smaller, table.SMALLEST_TARGET)
+    s = first_guess(x, target, tail, inflection, is_near, is_high)
     s, _ = improve(s, x, target, is_near, is_high)
     s, growth = improve(s, x, target, is_near, is_high)
-    return s, abs(growth) / target
+    return s, abs(growth), target
 
 
 def status_of(price: float, floor: float, bound: float) -> QuoteStatus:
@@ -161,10 +165,9 @@ def implied_volatility(
         return (0.0 if status is QuoteStatus.AT_INTRINSIC else NAN), status
     smaller = min(forward, strike)
     value = time_value(bound, other, price)
-    p, q = value / smaller, (bound - price) / smaller
-    least = table.SMALLEST_TARGET
-    s, amplification = deviation_implied(abs(log_moneyness(forward, strike)), max(p, least), q)
-    is_vague = price * table.HALF_ULP * amplification > table.INFORMATION * smaller
-    if is_vague or p < least or value < least:
+    x = abs(log_moneyness(forward, strike))
+    s, growth, target = deviation_implied(x, value, bound - price, smaller)
+    is_vague = price * growth > table.INFORMATION * (smaller * target)
+    if is_vague or min(value, target) <= table.SMALLEST_TARGET:
         status = QuoteStatus.NO_INFORMATION
     return s / square_root(time_years), status
