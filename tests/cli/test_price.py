@@ -263,6 +263,10 @@ BAD_LINES = [
     (json.dumps({"case": "bad", "method": "heston", "model": HESTON | {"correlation": -1.5}, "option": BSM}), "CASE-E04", "model.correlation", "bad"),
     (json.dumps({"case": "bad", "method": "heston", "model": HESTON, "option": BSM}), "CASE-E02", "model.correlation", "bad"),
     (json.dumps({"case": "bad", "method": "heston", "model": HESTON | {"correlation": 0}, "option": BSM, "outputs": ["delta"]}), "CASE-E02", "outputs[0]", "bad"),
+    (json.dumps({"case": "bad", "method": "heston", "model": HESTON | {"correlation": 0}, "option": BSM, "outputs": []}), "CASE-E02", "outputs", "bad"),
+    (json.dumps({"case": "bad", "method": "implied-volatility", "option": BELOW | {"time_to_expiry": 0, "price": 51}}), "CASE-E05", "option.time_to_expiry", "bad"),
+    (json.dumps({"case": "bad", "method": "heston", "model": HESTON | {"correlation": 0}, "option": BSM | {"time_to_expiry": 0}, "outputs": ["implied_volatility"]}), "CASE-E05", "option.time_to_expiry", "bad"),
+    (json.dumps({"case": "bad", "method": "heston", "model": HESTON | {"correlation": 0}, "option": BSM | {"strike": 1e6}, "outputs": ["implied_volatility"]}), "CASE-E05", "option.strike", "bad"),
 ]  # fmt: skip
 
 

@@ -165,7 +165,7 @@ def _implied(asked: Asked, time: float) -> dict[str, Any]:
     undiscounted = float(asked.price or 0.0) * exp(asked.rate * time)
     strike: Any = asked.strike
     found = implied_volatility(asked.is_call, forward, strike, undiscounted, time)
-    told = implied_answer(float(found.volatility), QuoteStatus(int(found.status)))
+    told = implied_answer(float(found.volatility), QuoteStatus(int(found.status)), time)
     if isinstance(told, Exception):
         raise told
     return {"volatility": told["implied_volatility"], "status": told["status"]}

@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from math import isfinite
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -151,7 +151,9 @@ class HestonCase(msgspec.Struct, frozen=True):
 
     model: HestonModel
     option: ModelOption
-    outputs: tuple[Literal["price", "implied_volatility"], ...] = ("price",)
+    outputs: Annotated[
+        tuple[Literal["price", "implied_volatility"], ...], msgspec.Meta(min_length=1)
+    ] = ("price",)
 
 
 class ButterflyCase(msgspec.Struct, frozen=True):

@@ -26,7 +26,7 @@ from steelyard.cli.price_cases import (
     TotalVarianceCase,
     refuse,
 )
-from steelyard.quantities.errors import InputError
+from steelyard.quantities.errors import InputError, SteelyardError
 from steelyard.valuation.black_scholes import black76_discounted, black_scholes
 from steelyard.valuation.implied_volatility import QuoteStatus, implied_volatility
 from steelyard.valuation.svi import (
@@ -42,6 +42,7 @@ from steelyard.valuation.svi import (
 from steelyard.valuation.svi_arbitrage import find_butterflies, find_calendar
 
 DAYS_PER_YEAR = 365.0
+VOLATILITY_ERROR_MAX = 1e-4
 NO_VOLATILITY = {
     QuoteStatus.BELOW_INTRINSIC: "the price is below intrinsic value",
     QuoteStatus.ABOVE_BOUND: "the price is not below its upper bound (call F, put K)",
@@ -92,16 +93,21 @@ def price_implied(cases: Sequence[Any]) -> list[Answer]:
     """Return implied volatilities, with the word for what the price was good for."""
     columns = columns_of(cases, "forward", "strike", "price", "time_to_expiry")
     found = implied_volatility(*columns)
-    pairs = zip(found.volatility.tolist(), found.status.tolist(), strict=True)
-    return [implied_answer(volatility, QuoteStatus(status)) for volatility, status in pairs]
+    rows = zip(found.volatility.tolist(), found.status.tolist(), columns[-1].tolist(), strict=True)
+    return [implied_answer(value, QuoteStatus(status), time) for value, status, time in rows]
 
 
-def implied_answer(volatility: float, status: QuoteStatus) -> Answer:
+def implied_answer(volatility: float, status: QuoteStatus, time_years: float) -> Answer:
     """Return the volatility with its status, or the error of a price that has none."""
     said = NO_VOLATILITY.get(status)
+    if said and time_years == 0.0:
+        return refuse(
+            "CASE-E05", "without time no price tells a volatility", "time is left",
+            "drop the expired option", "option.time_to_expiry",
+        )  # fmt: skip
     if said:
         return refuse(
-            "CASE-E05", said, "a price lies between intrinsic value and its bound, and time is left",
+            "CASE-E05", said, "a price lies between intrinsic value and its bound",
             "mend the price, or the forward it belongs to", "option.price",
         )  # fmt: skip
     return {"implied_volatility": volatility, "status": status.name.lower()}
@@ -122,20 +128,37 @@ def _heston(case: HestonCase) -> Answer:
     answer: dict[str, Any] = {}
     for output in case.outputs:
         if output == "price":
-            undiscounted = heston_price(
-                option.type == "call", forward, option.strike, time, parameters
-            )
+            is_call = option.type == "call"
+            undiscounted = heston_price(is_call, forward, option.strike, time, parameters)
             answer["price"] = float(undiscounted) * exp(-option.rate * time)
         else:
-            # Of the pair with one volatility, the option out of the money tells it best.
-            is_call = option.strike >= forward
-            value = heston_price(is_call, forward, option.strike, time, parameters)
-            found = implied_volatility(is_call, forward, option.strike, value, time)
-            told = implied_answer(float(found.volatility), QuoteStatus(int(found.status)))
-            if isinstance(told, InputError):
+            told = _heston_volatility(forward, option.strike, time, parameters)
+            if isinstance(told, SteelyardError):
                 return told
-            answer |= told  # type: ignore[arg-type]
+            answer |= told
     return answer
+
+
+def _heston_volatility(forward: float, strike: float, time: float, parameters: Any) -> Answer:
+    """Return the volatility of the model's price, and how far the price's own error may move it."""
+    from steelyard.valuation.heston import heston_price_with_error
+
+    # Of the pair with one volatility, the option out of the money tells it best.
+    is_call = strike >= forward
+    found = heston_price_with_error(is_call, forward, strike, time, parameters)
+    value, error = float(found.price), float(found.error_bound)
+    low, volatility = implied_volatility(
+        is_call, forward, strike, [max(value - error, 0.0), value], time
+    ).volatility.tolist()
+    is_told = volatility > 0.0 and volatility - low <= VOLATILITY_ERROR_MAX * volatility
+    if time > 0.0 and not is_told:
+        return refuse(
+            "CASE-E05", f"the price is {value:.3g}, known to {error:.1g}: too little for a volatility",
+            f"an error of the price moves the volatility by at most {VOLATILITY_ERROR_MAX:g} of itself",
+            "ask for a strike nearer to the forward", "option.strike",
+        )  # fmt: skip
+    status = QuoteStatus.SOLVED if is_told else QuoteStatus.BAD_INPUT
+    return implied_answer(volatility, status, time)
 
 
 def _guarded(calculation: Callable[[Any], Answer], case: Any, within: str) -> Answer:
