@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from steelyard.frames.read import is_scalar, refuse, series_of
 
-Results = Mapping[str, NDArray[Any]]
+Results = Mapping[str, NDArray[Any] | str]
 
 
 class FrameGiven:
@@ -55,7 +55,7 @@ class FrameGiven:
         )  # fmt: skip
 
     def answer(self, results: Results, prefix: str) -> Any:
-        """Return the frame with the results as further columns."""
+        """Return the frame with the results as further columns; a text stands for every row."""
         frame = self.frame
         for name, values in results.items():
             column = prefix + name
@@ -65,12 +65,15 @@ class FrameGiven:
                     "results do not overwrite columns",
                     'give a prefix, as in prefix="model_", or drop the column', column=column,
                 )  # fmt: skip
+            if isinstance(values, str):
+                frame = frame.with_columns(nw.lit(values, nw.String).alias(column))
+                continue
             is_text = values.dtype == object
             dtype = nw.String if is_text else nw.Float64
             items = values.tolist() if is_text else values
             backend = frame.implementation
             frame = frame.with_columns(nw.new_series(column, items, dtype, backend=backend))
-            if not is_text:
+            if not is_text and np.isnan(values).any():
                 kept = nw.when(~nw.col(column).is_nan()).then(nw.col(column))
                 frame = frame.with_columns(kept.alias(column))
         return frame.lazy().to_native() if self.is_lazy else frame.to_native()

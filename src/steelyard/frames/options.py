@@ -73,6 +73,10 @@ class Options:
         """Return the status of every row in words."""
         return np.asarray(np.array(self.words, dtype=object)[self.status], dtype=object)
 
+    def status_column(self) -> np.ndarray[Any, Any] | str:
+        """Return the status of every row, or the one word for all of them if all are good."""
+        return self.status_words() if self.status.any() else OK
+
     def kept(self, values: Floats) -> Floats:
         """Return the results with NaN in the rows that have a fault."""
         return np.where(self.is_good, values, np.nan)

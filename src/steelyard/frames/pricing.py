@@ -99,7 +99,7 @@ def price(
         found = _discounted(read).price
     found = _final(read, {"price": found})["price"]
     if isinstance(read.given, FrameGiven):
-        return read.given.answer({"price": found, "status": read.status_words()}, prefix)
+        return read.given.answer({"price": found, "status": read.status_column()}, prefix)
     return read.given.answer_one("price", found)
 
 
@@ -141,7 +141,7 @@ def greeks(
         fields |= black76_greeks(*inputs)._asdict()
     fields = _final(read, fields)
     if isinstance(read.given, FrameGiven):
-        return read.given.answer({**fields, "status": read.status_words()}, prefix)
+        return read.given.answer({**fields, "status": read.status_column()}, prefix)
     return Sensitivities(*(read.given.answer_one(name, fields[name]) for name in fields))
 
 
@@ -193,7 +193,7 @@ def implied_volatility(
     for status in WITHOUT_VOLATILITY:
         volatility = np.where(found.status == status, np.nan, volatility)
     if isinstance(read.given, FrameGiven):
-        results = {"implied_volatility": volatility, "status": read.status_words()}
+        results = {"implied_volatility": volatility, "status": read.status_column()}
         return read.given.answer(results, prefix)
     return Implied(
         read.given.answer_one("implied_volatility", volatility),
