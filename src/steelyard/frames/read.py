@@ -22,6 +22,7 @@ Flags = NDArray[np.bool_]
 
 TYPES = {"call": True, "c": True, "put": False, "p": False}
 NUMBERS = (bool, int, float, Decimal, np.number, np.bool_)
+WORDS_MAX = 64
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -102,6 +103,10 @@ def types(raw: object, name: str) -> tuple[Flags, Flags]:
     array = raw if isinstance(raw, np.ndarray) else None
     if array is not None and array.dtype == np.bool_:
         return array, np.zeros(array.shape, dtype=np.bool_)
+    series = series_of(raw)
+    whole = None if series is None else _types_at_once(series)
+    if whole is not None:
+        return whole
     items, shape = items_of(raw)
     known = {item: _is_call(item) for item in {i for i in items if isinstance(i, str)}}
     flags = np.zeros(len(items), dtype=np.bool_)
@@ -119,6 +124,22 @@ def types(raw: object, name: str) -> tuple[Flags, Flags]:
                 "mend the value, or name the right column", row=row, column=name,
             )  # fmt: skip
     return flags.reshape(shape), missing.reshape(shape)
+
+
+def _types_at_once(series: nw.Series[Any]) -> tuple[Flags, Flags] | None:
+    """Return what `types` does for a Series of booleans or of few, good words, else None."""
+    missing = np.asarray(series.is_null().to_numpy(), dtype=np.bool_)
+    if series.dtype == nw.Boolean:
+        flags = series.fill_null(False) if missing.any() else series
+        return np.asarray(flags.to_numpy(), dtype=np.bool_), missing
+    if series.dtype not in (nw.String, nw.Categorical, nw.Enum):
+        return None
+    texts = series.cast(nw.String)
+    words = [word for word in texts.unique().to_list() if not _is_missing(word)]
+    if len(words) > WORDS_MAX or any(_is_call(word) is None for word in words):
+        return None  # slower, and names the row
+    calls = texts.is_in([word for word in words if _is_call(word)])
+    return np.asarray(calls.fill_null(False).to_numpy(), dtype=np.bool_), missing
 
 
 def _is_call(word: str) -> bool | None:
