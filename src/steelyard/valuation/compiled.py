@@ -1,7 +1,7 @@
 """How this room compiles: strictly, ahead of the first tick, and never from a stale cache.
 
 `inline` is for the small functions that a kernel is made of: they vanish into its loop, where a
-call would stop vectorisation. `kernel(signature)` is for the loops themselves: compiled when their
+call would stop vectorisation; `routine` is for long ones, where it would not matter. `kernel(signature)` is for the loops themselves: compiled when their
 module is imported, for one signature, and kept on disk beside the source.
 
 No fastmath, so no step is reordered or fused behind our back; `error_model="numpy"`, because the
@@ -38,6 +38,13 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 def inline(function: Function) -> Function:
     """Return the function for compiled code, merged into whatever loop calls it."""
     strict: Any = njit(forceinline=True, error_model="numpy", nogil=True)
+    compiled: Function = strict(function)
+    return compiled
+
+
+def routine(function: Function) -> Function:
+    """Return the function for compiled code, called as it stands: for long functions used twice."""
+    strict: Any = njit(error_model="numpy", nogil=True)
     compiled: Function = strict(function)
     return compiled
 

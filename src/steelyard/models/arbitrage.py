@@ -1,0 +1,169 @@
+"""Arbitrage of a surface: found on a dense grid, held off in the fit, mended where the fit leaves some.
+
+A smile allows a butterfly where Durrleman's g is negative; two expiries allow a calendar trade where the
+later total variance is below the earlier one at the same log-moneyness. Both are looked for on a dense
+grid over the quoted strikes and a width beyond them, and on both wings out to |k| = 5, a strike of 148
+times or 1/148 of the forward, with points that thin out.
+
+A smile's grid: a (3, size) array of k, ascending, the least w allowed there and the most.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from steelyard.valuation.compiled import routine
+from steelyard.valuation.intrinsics import ceil
+from steelyard.valuation.smiles import (
+    A,
+    COEFFICIENTS_MAX,
+    COUNT,
+    FIRST_COEFFICIENT,
+    INVERSE_STEP,
+    START,
+    durrleman,
+    smile_slopes,
+    total_variance,
+)
+
+REACH = 5.0
+WING_CELLS = 8
+CELLS = 40  # of the middle part where no correction sets them
+GRID_MAX = 2048
+LIMITS_MAX = 96
+NO_LIMIT = 1e9
+CLEAR = 2e-4  # g below this at a grid point counts as broken: between the points it may be lower
+LEVEL_LEAST = 1e-8
+LIFT_LEAST, LIFT_GROWTH, LIFTS_MAX = 1e-5, 1.5, 80  # of the variance at the money
+
+
+@routine
+def fill_grid(smiles: Any, i: int, shape: Any, per_cell: int, grid: Any) -> int:
+    """Write the grid of smile i, without limits; return its size.
+
+    shape row: lowest and highest quoted k, width. w'' has kinks at the knots of the correction, and g its
+    least values there: so the points of the middle part stand on the knots, per_cell to a cell.
+    """
+    wing = WING_CELLS * per_cell
+    left = shape[i, 0] - shape[i, 2]
+    right = shape[i, 1] + shape[i, 2]
+    step = (right - left) / (CELLS * per_cell)
+    if smiles[i, COUNT] > 0.0:
+        step = 1.0 / (smiles[i, INVERSE_STEP] * per_cell)
+        cells = ceil((smiles[i, START] - left) / (step * per_cell))
+        left = smiles[i, START] - cells * (step * per_cell)
+    size = 0
+    if left > -REACH:
+        for j in range(wing):
+            x = (wing - j) / wing
+            grid[0, size] = left - (left + REACH) * (x * x)
+            size += 1
+    k = left
+    middle = 0
+    while (k < right) & (size < GRID_MAX - wing):
+        k = left + middle * step
+        grid[0, size] = k
+        size += 1
+        middle += 1
+    if k < REACH:
+        for j in range(wing):
+            x = (j + 1) / wing
+            grid[0, size] = k + (REACH - k) * (x * x)
+            size += 1
+    for j in range(size):
+        grid[1, j] = 0.0
+        grid[2, j] = NO_LIMIT
+    return size
+
+
+@routine
+def breach(w: float, low: float, high: float) -> float:
+    """Return how far w lies outside [low, high], 0 inside."""
+    return low - w if w < low else (w - high if w > high else 0.0)
+
+
+@routine
+def add_limits(smiles: Any, i: int, grid: Any, size: int, limits: Any, count: int) -> int:
+    """Append the places where smile i breaks a rule worst; return the new count.
+
+    Those are the local minima of g below CLEAR and the local maxima of the breach of [low, high].
+    """
+    g1 = 1.0
+    g2 = 1.0
+    b1 = 0.0
+    b2 = 0.0
+    for j in range(size + 1):
+        g = 1.0
+        beside = 0.0
+        if j < size:
+            w, first, second = smile_slopes(smiles, i, grid[0, j])
+            g = durrleman(grid[0, j], w, first, second)
+            beside = breach(w, grid[1, j], grid[2, j])
+        is_low = (g1 < CLEAR) & (g1 <= g2) & (g1 < g)
+        is_beside = (b1 > 0.0) & (b1 >= b2) & (b1 > beside)
+        if (is_low | is_beside) & (count < LIMITS_MAX):
+            limits[0, count] = grid[0, j - 1]
+            limits[1, count] = grid[1, j - 1]
+            limits[2, count] = grid[2, j - 1]
+            count += 1
+        g2 = g1
+        g1 = g
+        b2 = b1
+        b1 = beside
+    return count
+
+
+@routine
+def least_shape(smiles: Any, i: int, grid: Any, size: int) -> float:
+    """Return the least g of smile i on the grid."""
+    least = 1e9
+    for j in range(size):
+        w, first, second = smile_slopes(smiles, i, grid[0, j])
+        g = durrleman(grid[0, j], w, first, second)
+        if not g >= least:  # a NaN is no proof
+            least = g
+    return least
+
+
+@routine
+def least_distance(near: Any, i: int, far: Any, j: int, grid: Any, size: int) -> float:
+    """Return the least w of smile j of `far` minus smile i of `near` on the grid."""
+    least = 1e9
+    for n in range(size):
+        distance = total_variance(far, j, grid[0, n]) - total_variance(near, i, grid[0, n])
+        if not distance >= least:
+            least = distance
+    return least
+
+
+@routine
+def lift(smiles: Any, i: int, before: int, grid: Any, size: int, other: Any, others: int) -> bool:
+    """Lift smile i by the least of rising constants that makes it sound; return whether one was needed.
+
+    Sound: no butterfly, and nowhere below smile `before` (−1: none) on the grids of both. For a bare curve
+    some lift is always enough: total variance grows above any earlier smile, and what makes g negative fades
+    as w grows while w'' ≥ 0 stays.
+    """
+    floor = smiles[i, A]
+    level = total_variance(smiles, i, 0.0)
+    height = LIFT_LEAST * (level if level > LEVEL_LEAST else LEVEL_LEAST)
+    lifted = False
+    for _ in range(LIFTS_MAX):
+        sound = least_shape(smiles, i, grid, size) > 0.0
+        if sound & (before >= 0):
+            sound = (least_distance(smiles, before, smiles, i, grid, size) > 0.0) & (
+                least_distance(smiles, before, smiles, i, other, others) > 0.0
+            )
+        if sound:
+            break
+        lifted = True
+        smiles[i, A] = floor + height
+        height *= LIFT_GROWTH
+    return lifted
+
+
+@routine
+def soften(smiles: Any, i: int, part: float) -> None:
+    """Multiply the correction of smile i."""
+    for j in range(COEFFICIENTS_MAX):
+        smiles[i, FIRST_COEFFICIENT + j] *= part
