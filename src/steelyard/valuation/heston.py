@@ -11,8 +11,8 @@ evaluated from its highest power down, many strikes side by side.
 Every strike is computed by itself in the same order, and the series depends on the parameters, the
 time and the tolerance alone: the same bits for every split of a batch.
 
-Error. In units of the strike: both tails outside [a, b] and the rest of the series; 1e-15 of the
-larger of forward and strike for rounding. A strike beyond the interval is at its bound, with the same error.
+Error. In units of the larger of forward and strike: what lies outside [a, b], the rest of the series,
+and 1e-15 for rounding. A strike beyond the interval is at its bound, with the same error.
 
 Edges are those of `black76`: NaN or infinite input gives NaN in its place; a forward or strike
 below 2⁻¹⁰⁰⁰ counts as zero, a time below zero as zero; without variance the price is intrinsic.
@@ -47,8 +47,8 @@ from steelyard.valuation.heston_series import (
     LOWEST_EXPONENT,
     PRICE,
     ROW,
+    STRIDE,
     TERMS,
-    TERMS_MAX,
     TRIGONOMETRY,
     WIDTH,
     fill_series,
@@ -60,11 +60,13 @@ from steelyard.valuation.trigonometry import PI, sin_cos
 DEFAULT_TOLERANCE = 1e-14
 SMALLEST_TOLERANCE = 1e-15
 LANES = 16  # strikes side by side; a multiple of every vector width
+CHUNK = 256  # strikes whose sums stay in the nearest cache
 UNROLLED = 4  # powers of z per pass over the lanes
 ROUNDING = 1e-15
 USABLE_ERROR = 1e-9  # `heston_price` gives NaN rather than a price less certain than this
 
 INDEX = types.Array(types.int64, 1, "C", readonly=True)
+BOOLS = types.Array(types.boolean, 1, "C")
 SERIES = types.Array(types.float64, 2, "C", readonly=True)
 
 
@@ -134,23 +136,28 @@ def sum_powers(
 
     The z and the sums come in rows of LANES; terms is a multiple of UNROLLED.
     """
-    for first in range(0, z_r.shape[0], LANES):
-        for i in range(first, first + LANES):
-            sum_r[i] = 0.0
-            sum_i[i] = 0.0
+    for first in range(0, z_r.shape[0], CHUNK):
+        last = min(first + CHUNK, z_r.shape[0])
+        # Slices, so that the inner loops count from zero: only then are they vectorised.
+        along, across, upper, lower = (
+            z_r[first:last], z_i[first:last], sum_r[first:last], sum_i[first:last]
+        )  # fmt: skip
+        for i in range(upper.shape[0]):
+            upper[i] = 0.0
+            lower[i] = 0.0
         for j in range(terms - UNROLLED, -1, -UNROLLED):
-            for i in range(first, first + LANES):
-                a, b = z_r[i], z_i[i]
-                x, y = sum_r[i], sum_i[i]
-                x, y = x + real[row, j + 3], y + imaginary[row, j + 3]
-                x, y = fma(x, a, -(y * b)), fma(x, b, y * a)
-                x, y = x + real[row, j + 2], y + imaginary[row, j + 2]
-                x, y = fma(x, a, -(y * b)), fma(x, b, y * a)
-                x, y = x + real[row, j + 1], y + imaginary[row, j + 1]
-                x, y = fma(x, a, -(y * b)), fma(x, b, y * a)
-                x, y = x + real[row, j], y + imaginary[row, j]
-                sum_r[i] = fma(x, a, -(y * b))
-                sum_i[i] = fma(x, b, y * a)
+            # Read before the inner loop, which could not otherwise tell that its sums leave them alone.
+            c3, c2, c1, c0 = real[row, j + 3], real[row, j + 2], real[row, j + 1], real[row, j]
+            d3, d2 = imaginary[row, j + 3], imaginary[row, j + 2]
+            d1, d0 = imaginary[row, j + 1], imaginary[row, j]
+            for i in range(upper.shape[0]):
+                a, b = along[i], across[i]
+                x, y = upper[i] + c3, lower[i] + d3
+                x, y = fma(x, a, fma(-y, b, c2)), fma(x, b, fma(y, a, d2))
+                x, y = fma(x, a, fma(-y, b, c1)), fma(x, b, fma(y, a, d1))
+                x, y = fma(x, a, fma(-y, b, c0)), fma(x, b, fma(y, a, d0))
+                upper[i] = fma(x, a, -(y * b))
+                lower[i] = fma(x, b, y * a)
 
 
 @inline
@@ -171,13 +178,16 @@ def option_price(
 
 
 @kernel(
-    types.void(SERIES, SERIES, ROW, INDEX, FLAGS, *[COLUMN] * 3, *[ROW] * 2), TRIGONOMETRY, HERE
+    types.void(SERIES, SERIES, ROW, INDEX, FLAGS, *[COLUMN] * 3, types.float64, *[ROW] * 2, BOOLS),
+    TRIGONOMETRY,
+    HERE,
 )
 def fill_heston(
     real: Any, imaginary: Any, info: Any, rows: Any,
-    is_call: Any, forward: Any, strike: Any, time_years: Any, price: Any, error: Any,
+    is_call: Any, forward: Any, strike: Any, time_years: Any, tolerance: float,
+    price: Any, error: Any, is_reached: Any,
 ) -> None:  # fmt: skip
-    """Write price and error bound of the options listed in `rows`, all of the expiry of the series.
+    """Write price, error bound and whether it is as asked, of the options listed in `rows`, all of the expiry of the series.
 
     The forward may be any: the law of ln(F_T/F) does not depend on it.
     """
@@ -204,16 +214,22 @@ def fill_heston(
         bad = poison(forward[row], strike[row], 0.0, time_years[row])
         price[row] = value + bad
         larger = f if f > s else s
-        error[row] = fma(larger, ROUNDING, s * info[ERROR]) + bad
+        error[row] = larger * (info[ERROR] + ROUNDING) + bad
+        is_reached[row] = error[row] <= larger * (tolerance + ROUNDING)
 
 
-@kernel(types.void(ROW, types.float64, INDEX, FLAGS, *[COLUMN] * 3, *[ROW] * 2), TRIGONOMETRY, HERE)
+@kernel(
+    types.void(ROW, types.float64, INDEX, FLAGS, *[COLUMN] * 3, *[ROW] * 2, BOOLS),
+    TRIGONOMETRY,
+    HERE,
+)
 def fill_surface(
     model: Any, tolerance: float, order: Any,
-    is_call: Any, forward: Any, strike: Any, time_years: Any, price: Any, error: Any,
+    is_call: Any, forward: Any, strike: Any, time_years: Any,
+    price: Any, error: Any, is_reached: Any,
 ) -> None:  # fmt: skip
-    """Write price and error bound of every option; `order` lists them by time, one series a time."""
-    real, imaginary, info = np.empty((1, TERMS_MAX)), np.empty((1, TERMS_MAX)), np.empty(INFO)
+    """Write price, error bound and whether it is as asked of every option; `order` lists them by time, one series a time."""
+    real, imaginary, info = np.empty((1, STRIDE)), np.empty((1, STRIDE)), np.empty(INFO)
     v0, kappa, theta, sigma, rho = model[0], model[1], model[2], model[3], model[4]
     first = 0
     while first < order.shape[0]:
@@ -225,7 +241,10 @@ def fill_surface(
         if is_moving:
             fill_series(v0, kappa, theta, sigma, rho, time, tolerance, real, imaginary, info)
         rows = order[first:last]
-        fill_heston(real, imaginary, info, rows, is_call, forward, strike, time_years, price, error)
+        fill_heston(
+            real, imaginary, info, rows, is_call, forward, strike, time_years, tolerance,
+            price, error, is_reached,
+        )  # fmt: skip
         first = last
 
 
@@ -247,7 +266,7 @@ def heston_price_with_error(
     >>> model = HestonParameters(0.04, 4.0, 0.25, 1.0, -0.5)
     >>> found = heston_price_with_error(False, 100.0, [80.0, 120.0], 1.0, model)
     >>> found.price.round(9).tolist(), bool(found.is_reached.all())
-    ([7.810834066, 29.308379352], True)
+    ([7.833239934, 29.545045589], True)
     """
     if not SMALLEST_TOLERANCE <= tolerance <= 1e-3:
         raise InputError(
@@ -259,13 +278,14 @@ def heston_price_with_error(
         )
     inputs = broadcast(is_call, forward, strike, time_years)
     flat = [column.reshape(-1) for column in inputs]
-    price, error = np.empty(inputs[0].shape), np.empty(inputs[0].shape)
+    shape = inputs[0].shape
+    price, error, is_reached = np.empty(shape), np.empty(shape), np.empty(shape, np.bool_)
     order = np.argsort(flat[3], kind="stable")
     fill_surface(
-        parameters.as_array(), tolerance, order, *flat, price.reshape(-1), error.reshape(-1)
-    )
-    allowed = np.maximum(inputs[1], inputs[2]) * (tolerance + ROUNDING) * (1.0 + 1e-9)
-    return HestonPrices(price, error, error <= allowed)
+        parameters.as_array(), tolerance, order, *flat,
+        price.reshape(-1), error.reshape(-1), is_reached.reshape(-1),
+    )  # fmt: skip
+    return HestonPrices(price, error, is_reached)
 
 
 def heston_price(
@@ -286,10 +306,12 @@ def heston_price(
 
     >>> model = HestonParameters(0.04, 1.15, 0.04, 0.2, -0.4)
     >>> heston_price(True, 100.0, [80.0, 100.0, 120.0], 0.5, model).round(9).tolist()
-    [20.5, 5.5, 0.5]
+    [20.453110037, 5.537140146, 0.534950237]
     """
     found = heston_price_with_error(
         is_call, forward, strike, time_years, parameters, tolerance=tolerance
     )
-    scale = np.maximum(np.broadcast_to(forward, found.price.shape), strike)
-    return np.where(found.error_bound <= USABLE_ERROR * scale, found.price, np.nan)
+    if not found.is_reached.all():
+        scale = np.maximum(np.broadcast_to(forward, found.price.shape), strike)
+        found.price[~(found.error_bound <= USABLE_ERROR * scale)] = np.nan
+    return found.price

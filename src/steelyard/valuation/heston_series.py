@@ -13,7 +13,10 @@ Interval. For every p inside the strip where moments exist, P(X < a) ≤ E[e^{�
 P(X > b) ≤ E[e^{pX}]·e^{−pb}. The best p of each side gives a and b with either probability below a
 quarter of the tolerance. That is a bound, not an estimate: a series with the whole characteristic
 function as coefficients is the expectation of the payoff folded back into [a, b], so a put, worth at
-most K, is wrong by at most K·P(X outside).
+most K, is wrong by at most K·P(X outside). Far left the put is flat, and folding at a changes it by no
+more than K·min(1, e^y) with y = 2a − X − k and k = ln(K/F), which is at most K·e^{py} for p ≤ 1. In
+units of the larger of F and K that is E[e^{−pX}]·e^{2pa}: where the left tail is so heavy that its best
+p is below one, half the way is enough.
 
 Terms. Coefficients are made in blocks until the rest of the series, continued at the fall of the
 last block, is below half of the tolerance, or TERMS_MAX is reached; what is then left is told.
@@ -48,7 +51,8 @@ HERE = "steelyard.valuation.heston_series"
 TRIGONOMETRY = "steelyard.valuation.trigonometry"
 
 BLOCK = 16  # terms made at once; a multiple of every vector width
-TERMS_MAX = 1 << 16
+TERMS_MAX = 1 << 18
+STRIDE = TERMS_MAX + 136  # length of a row; at a power of two all rows would share cache places
 PARAMETERS = 5
 # Rows of coefficients: the price, its slope by each parameter and by time, delta, density.
 PRICE, TIME, DELTA, DENSITY, ROWS = 0, 6, 7, 8, 9
@@ -61,6 +65,8 @@ LARGEST_TIME = 1e4
 SMALLEST_RATE = 1e-30  # a mean reversion of 0 counts as this, which moves no bit of a price
 SMALLEST_SQUARE = 1e-60  # |w|² below this: ln(1 + w)/w is 1
 LOWEST_EXPONENT = -700.0
+HEAVY_REACH = 12.0  # a left end further out than this may be one with p below one
+HALF_OF_ONE = 0.496  # `reach` looks up to e^0.7 times its start, which is then below one
 GOLDEN = 0.6180339887498949
 NARROWINGS = 9  # golden sections of the search for p; the interval is then within 1 % of its best
 
@@ -228,6 +234,10 @@ def find_interval(
     needed = -log(0.25 * tolerance)
     start = sqrt(2.0 * needed / total)
     down = reach(-1.0, needed, start, 1e-3, v0, rate, theta, sigma, rho, time)
+    if down > HEAVY_REACH:
+        below_one = start if start < HALF_OF_ONE else HALF_OF_ONE
+        half = 0.5 * reach(-1.0, needed, below_one, 1e-3, v0, rate, theta, sigma, rho, time)
+        down = half if half < down else down
     up = reach(1.0, needed, start, 1.0, v0, rate, theta, sigma, rho, time)
     if not down + up < np.inf:
         info[ERROR] = np.inf
@@ -272,14 +282,16 @@ def fill_series(
     step = PI / width
     before, terms, rest = 1.0, 0, np.inf
     while terms < TERMS_MAX and rest > 0.5 * tolerance:
+        # Slices, so that the indices count from zero: only then is the loop vectorised.
+        upper, lower = real[0, terms : terms + BLOCK], imaginary[0, terms : terms + BLOCK]
         for i in range(BLOCK):
             u = step * float(terms + i + 1)
             parts = characteristic(u, v0, rate, theta, sigma, rho, time)
             size[i] = exp_core(parts[0][0])
             turn = sin_cos(fma(-u, left, parts[0][1]))
             value = (2.0 / width) * size[i] * turn[1] / fma(u, u, 1.0)
-            real[0, terms + i] = value
-            imaginary[0, terms + i] = value / u
+            upper[i] = value
+            lower[i] = value / u
         terms += BLOCK
         rest = rest_of_series(before, size[BLOCK - 1], step * float(terms), width, 0.0)
         before = size[BLOCK - 1]
