@@ -140,14 +140,19 @@ def log_moment(
         fall = -(d * time)
         decay, decay_less_one = expm1_core(fall if fall > LOWEST_EXPONENT else LOWEST_EXPONENT)
         mean = -decay_less_one / d
-        both = 0.5 * fma(xi, mean, 1.0 + decay)
-        if both <= 0.0:
-            return np.inf
-        # (ξ − d)/σ², by the form that does not cancel.
-        slope = -n / (xi + d) if xi >= 0.0 else (xi - d) / (sigma * sigma)
-        w = 0.5 * sigma * sigma * slope * mean
-        share = log_of_one_plus(w) / w if absolute(w) > SMALLEST_RATE else 1.0
-        return fma(level * slope, time - mean * share, -0.5 * v0 * n * mean / both)
+        if xi >= 0.0:
+            both = 0.5 * fma(xi, mean, 1.0 + decay)
+            slope = -n / (xi + d)
+            w = 0.5 * sigma * sigma * slope * mean
+            share = log_of_one_plus(w) / w if absolute(w) > SMALLEST_RATE else 1.0
+            fixed = level * slope * (time - mean * share) if both > 0.0 else np.inf
+        else:
+            # 1 + ξ/d cancels, and (ξ − d)/σ² does not.
+            both = 0.5 * fma(decay, 1.0 - xi / d, sigma * sigma * n / (d * (d - xi)))
+            slope = (xi - d) / (sigma * sigma)
+            turned = log(both if both > 0.0 else 1.0)
+            fixed = level * fma(slope, time, -2.0 * turned / (sigma * sigma))
+        return fixed - 0.5 * v0 * n * mean / both if both > 0.0 else np.inf
     d = sqrt(-square)
     turn = 0.5 * d * time
     if turn >= PI:
