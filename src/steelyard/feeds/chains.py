@@ -94,7 +94,7 @@ def load_chain(
             f"the anchor {anchor_us} is out of bounds", "a day between 1970 and 2100", "", {}
         )
     path = Path(folder_or_file)
-    holders = _snapshots(_chain_files(path))
+    holders = snapshots_in(chain_files(path))
     chosen = min(holders) if snapshot is None else snapshot
     if chosen not in holders:
         shown = ", ".join(sorted(holders)[:5])
@@ -104,7 +104,7 @@ def load_chain(
             path.name,
             {},
         )
-    snapshot_us = _snapshot_us(chosen, path)
+    snapshot_us = snapshot_time_us(chosen, path)
     dropped: dict[str, int] = {}
     rows: list[ChainRow] = []
     row_count = 0
@@ -136,7 +136,7 @@ def transported_strike(strike: Decimal, index_then: float, index_now: float) -> 
     return f"{rounded:f}".rstrip("0").rstrip(".")
 
 
-def _chain_files(path: Path) -> list[Path]:
+def chain_files(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     if not path.is_dir():
@@ -150,7 +150,7 @@ def _chain_files(path: Path) -> list[Path]:
     return chains
 
 
-def _snapshots(paths: Sequence[Path]) -> dict[str, list[Path]]:
+def snapshots_in(paths: Sequence[Path]) -> dict[str, list[Path]]:
     """Return the files that hold each snapshot; one column is read."""
     holders: dict[str, list[Path]] = {}
     for path in paths:
@@ -163,7 +163,7 @@ def _snapshots(paths: Sequence[Path]) -> dict[str, list[Path]]:
     return holders
 
 
-def _snapshot_us(snapshot: str, path: Path) -> int:
+def snapshot_time_us(snapshot: str, path: Path) -> int:
     parts = _SNAPSHOT.match(snapshot)
     try:
         if parts is None:
@@ -206,7 +206,7 @@ def _usable(
     """Return the rows that can be carried; count the others by reason."""
     rows: list[ChainRow] = []
     for name, forward, volatility, price in found:
-        parts = _parts(name)
+        parts = option_parts(name)
         ratio = forward / price if 0.0 < price <= PRICE_MAX and 0.0 < forward <= PRICE_MAX else 0.0
         # The comparisons are written so that a NaN fails them.
         if parts is None:
@@ -227,7 +227,7 @@ def _usable(
     return rows
 
 
-def _parts(name: str) -> tuple[str, int, Decimal, bool] | None:
+def option_parts(name: str) -> tuple[str, int, Decimal, bool] | None:
     """Return (underlying, expiry, strike, is_call) of an instrument's name, or None."""
     found = _NAME.match(name)
     if found is None or found[3] not in MONTHS:

@@ -2,8 +2,8 @@
 
 A smile allows a butterfly where Durrleman's g is negative; two expiries allow a calendar trade where the
 later total variance is below the earlier one at the same log-moneyness. Both are looked for on a dense
-grid over the quoted strikes and a width beyond them, and on both wings out to |k| = 5, a strike of 148
-times or 1/148 of the forward, with points that thin out.
+grid over the quoted strikes and a width beyond them, and on both wings out to |k| = 2.5, a strike of 12
+times or 1/12 of the forward, with points that thin out.
 
 A smile's grid: a (3, size) array of k, ascending, the least w allowed there and the most.
 """
@@ -13,20 +13,24 @@ from __future__ import annotations
 from typing import Any
 
 from steelyard.valuation.compiled import routine
-from steelyard.valuation.intrinsics import ceil
+from steelyard.valuation.intrinsics import ceil, sqrt
 from steelyard.valuation.smiles import (
     A,
+    B,
     COEFFICIENTS_MAX,
     COUNT,
     FIRST_COEFFICIENT,
     INVERSE_STEP,
+    M,
+    RHO,
+    SIGMA,
     START,
     durrleman,
     smile_slopes,
     total_variance,
 )
 
-REACH = 5.0
+REACH = 2.5
 WING_CELLS = 8
 CELLS = 40  # of the middle part where no correction sets them
 GRID_MAX = 2048
@@ -137,29 +141,73 @@ def least_distance(near: Any, i: int, far: Any, j: int, grid: Any, size: int) ->
 
 
 @routine
-def lift(smiles: Any, i: int, before: int, grid: Any, size: int, other: Any, others: int) -> bool:
-    """Lift smile i by the least of rising constants that makes it sound; return whether one was needed.
+def lowest_place(smiles: Any, before: int, i: int, grid: Any, size: int) -> Any:
+    """Return (least distance of smile i above smile `before`, its k) on the grid."""
+    least = 1e9
+    place = 0.0
+    for n in range(size):
+        k = grid[0, n]
+        distance = total_variance(smiles, i, k) - total_variance(smiles, before, k)
+        if not distance >= least:
+            least = distance
+            place = k
+    return least, place
 
-    Sound: no butterfly, and nowhere below smile `before` (−1: none) on the grids of both. For a bare curve
-    some lift is always enough: total variance grows above any earlier smile, and what makes g negative fades
-    as w grows while w'' ≥ 0 stays.
+
+@routine
+def raise_wing(smiles: Any, i: int, k: float, amount: float) -> None:
+    """Make the wing of smile i on the side of k steeper, so that w(k) grows by the amount."""
+    x = k - smiles[i, M]
+    r = sqrt(x * x + smiles[i, SIGMA] * smiles[i, SIGMA])
+    b = smiles[i, B]
+    left = b * (1.0 - smiles[i, RHO])
+    right = b * (1.0 + smiles[i, RHO])
+    if x < 0.0:
+        left += amount / (0.5 * (r - x))
+    else:
+        right += amount / (0.5 * (r + x))
+    b = 0.5 * (left + right)
+    smiles[i, B] = b
+    smiles[i, RHO] = 0.5 * (right - left) / b
+
+
+@routine
+def lift(
+    smiles: Any, i: int, before: int, shape: Any, grid: Any, size: int, other: Any, others: int
+) -> bool:
+    """Raise smile i until it is sound; return whether that was needed.
+
+    Sound: no butterfly, and nowhere below smile `before` (−1: none) on the grids of both. Where it is below
+    outside its own quotes, the wing of that side is made steeper; elsewhere, and against butterflies, the
+    curve is lifted by a constant. For a bare curve that ends: total variance grows above any earlier smile,
+    and what makes g negative fades as w grows while w'' ≥ 0 stays.
     """
-    floor = smiles[i, A]
     level = total_variance(smiles, i, 0.0)
     height = LIFT_LEAST * (level if level > LEVEL_LEAST else LEVEL_LEAST)
-    lifted = False
+    raised = False
     for _ in range(LIFTS_MAX):
-        sound = least_shape(smiles, i, grid, size) > 0.0
-        if sound & (before >= 0):
-            sound = (least_distance(smiles, before, smiles, i, grid, size) > 0.0) & (
-                least_distance(smiles, before, smiles, i, other, others) > 0.0
-            )
-        if sound:
+        least = 1.0
+        if before >= 0:
+            least, k = lowest_place(smiles, before, i, grid, size)
+            elsewhere, there = lowest_place(smiles, before, i, other, others)
+            if elsewhere < least:
+                least = elsewhere
+                k = there
+            if not least > 0.0:
+                raised = True
+                is_wing = (k < shape[i, 0]) | (k > shape[i, 1])
+                if is_wing:
+                    raise_wing(smiles, i, k, height - least)
+                else:
+                    smiles[i, A] += height - least
+                height *= LIFT_GROWTH
+                continue
+        if least_shape(smiles, i, grid, size) > 0.0:
             break
-        lifted = True
-        smiles[i, A] = floor + height
+        raised = True
+        smiles[i, A] += height
         height *= LIFT_GROWTH
-    return lifted
+    return raised
 
 
 @routine

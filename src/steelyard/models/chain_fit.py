@@ -42,7 +42,7 @@ ENOUGH = 1e-3  # of the cost; a step that gains less is the last
 FAR = 2.5  # widths
 SOFTENINGS_MAX = 10
 SPREAD = 0.15  # of a wing's slope around the chain's
-LESS = 0.9999
+LESS = 0.98  # of the next expiry's slopes: wings that rise alike would cross far out
 GAP = 1e-4  # neighbours keep this part of the variance between them
 SIGMA_LEAST, SIGMA_MOST = 0.05, 20.0  # of the width
 
@@ -284,7 +284,7 @@ def lift_all(smiles: Any, is_live: Any, shape: Any, grids: Any, outcome: Any) ->
     for i in range(smiles.shape[0]):
         if is_live[i] > 0:
             size = fill_grid(smiles, i, shape, PER_CELL_PROOF, grid)
-            if lift(smiles, i, before, grid, size, other, others):
+            if lift(smiles, i, before, shape, grid, size, other, others):
                 outcome[i] = LIFTED
             before = i
             others = size
@@ -296,6 +296,7 @@ def lift_all(smiles: Any, is_live: Any, shape: Any, grids: Any, outcome: Any) ->
 def add_corrections(
     smiles: Any,
     is_live: Any,
+    asked: Any,
     counts: Any,
     shape: Any,
     pull: Any,
@@ -313,8 +314,8 @@ def add_corrections(
     for joint in range(2):
         alone = smiles.copy()
         for i in range(expiries):
-            is_due = (crossed[i] == JOINT) if joint else (is_live[i] > 0)
-            if is_due & (smiles[i, COUNT] > 0.0):
+            is_due = (crossed[i] == JOINT) if joint else (asked[i] > 0)
+            if is_due & (is_live[i] > 0) & (smiles[i, COUNT] > 0.0):
                 size = fill_grid(smiles, i, shape, PER_CELL_FIT, grid)
                 if joint:
                     set_midway(
@@ -404,7 +405,7 @@ def fit_chain(
     crossed = np.zeros(smiles.shape[0], np.int64)
     fit_curves(smiles, is_live, asked, shape, pull, parts, grids[0], space, outcome)
     lift_all(smiles, is_live, shape, grids, outcome)
-    add_corrections(smiles, is_live, counts, shape, pull, parts, grids[0], space, crossed)
+    add_corrections(smiles, is_live, asked, counts, shape, pull, parts, grids[0], space, crossed)
     certify(smiles, is_live, shape, grids[0], outcome)
     lift_all(smiles, is_live, shape, grids, outcome)
     for i in range(smiles.shape[0]):
