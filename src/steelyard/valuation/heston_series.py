@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from steelyard.valuation.compiled import inline, kernel
+from steelyard.valuation.compiled import inline, kernel, routine
 from steelyard.valuation.elementary import exp, exp_core, log
 from steelyard.valuation.intrinsics import absolute, fma, sqrt
 from steelyard.valuation.trigonometry import (
@@ -126,7 +126,7 @@ def characteristic(
     )
 
 
-@inline
+@routine
 def log_moment(
     p: float, v0: float, kappa: float, theta: float, sigma: float, rho: float, time: float
 ) -> float:
@@ -165,7 +165,7 @@ def log_moment(
     return drift - v0 * n * sine / (d * both)
 
 
-@inline
+@routine
 def reach(
     sign: float, needed: float, start: float, lowest: float, v0: float, kappa: float,
     theta: float, sigma: float, rho: float, time: float,
