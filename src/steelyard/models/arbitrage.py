@@ -2,8 +2,8 @@
 
 A smile allows a butterfly where Durrleman's g is negative; two expiries allow a calendar trade where the
 later total variance is below the earlier one at the same log-moneyness. Both are looked for on a dense
-grid over the quoted strikes and a width beyond them, and on both wings out to |k| = 2.5, a strike of 12
-times or 1/12 of the forward, with points that thin out.
+grid over the quoted strikes and a width beyond them, and on both wings out to |k| = 2.5 and two widths further
+than the quotes, with points that thin out.
 
 A smile's grid: a (3, size) array of k, ascending, the least w allowed there and the most.
 """
@@ -35,6 +35,7 @@ WING_CELLS = 8
 CELLS = 40  # of the middle part where no correction sets them
 GRID_MAX = 2048
 LIMITS_MAX = 96
+APART = 1.0 - 2e-5  # a later variance counts for a little less: between the points it may be lower
 NO_LIMIT = 1e9
 CLEAR = 2e-4  # g below this at a grid point counts as broken: between the points it may be lower
 LEVEL_LEAST = 1e-8
@@ -56,12 +57,13 @@ def fill_grid(smiles: Any, i: int, shape: Any, per_cell: int, grid: Any) -> int:
         step = 1.0 / (smiles[i, INVERSE_STEP] * per_cell)
         cells = ceil((smiles[i, START] - left) / (step * per_cell))
         left = smiles[i, START] - cells * (step * per_cell)
+    start = min(-REACH, left - 2.0 * shape[i, 2])
+    end = max(REACH, right + 2.0 * shape[i, 2])
     size = 0
-    if left > -REACH:
-        for j in range(wing):
-            x = (wing - j) / wing
-            grid[0, size] = left - (left + REACH) * (x * x)
-            size += 1
+    for j in range(wing):
+        x = (wing - j) / wing
+        grid[0, size] = left - (left - start) * (x * x)
+        size += 1
     k = left
     middle = 0
     while (k < right) & (size < GRID_MAX - wing):
@@ -69,11 +71,10 @@ def fill_grid(smiles: Any, i: int, shape: Any, per_cell: int, grid: Any) -> int:
         grid[0, size] = k
         size += 1
         middle += 1
-    if k < REACH:
-        for j in range(wing):
-            x = (j + 1) / wing
-            grid[0, size] = k + (REACH - k) * (x * x)
-            size += 1
+    for j in range(wing):
+        x = (j + 1) / wing
+        grid[0, size] = k + (end - k) * (x * x)
+        size += 1
     for j in range(size):
         grid[1, j] = 0.0
         grid[2, j] = NO_LIMIT
@@ -134,7 +135,8 @@ def least_distance(near: Any, i: int, far: Any, j: int, grid: Any, size: int) ->
     """Return the least w of smile j of `far` minus smile i of `near` on the grid."""
     least = 1e9
     for n in range(size):
-        distance = total_variance(far, j, grid[0, n]) - total_variance(near, i, grid[0, n])
+        above = APART * total_variance(far, j, grid[0, n])
+        distance = above - total_variance(near, i, grid[0, n])
         if not distance >= least:
             least = distance
     return least
@@ -147,7 +149,7 @@ def lowest_place(smiles: Any, before: int, i: int, grid: Any, size: int) -> Any:
     place = 0.0
     for n in range(size):
         k = grid[0, n]
-        distance = total_variance(smiles, i, k) - total_variance(smiles, before, k)
+        distance = APART * total_variance(smiles, i, k) - total_variance(smiles, before, k)
         if not distance >= least:
             least = distance
             place = k
