@@ -223,6 +223,49 @@ def price(
 
 
 @app.command()
+def surface(
+    chain: Annotated[
+        Path, typer.Argument(help="A chain: CSV, CSV.gz or Parquet, or a folder of them.")
+    ],
+    snapshot: Annotated[
+        str | None, typer.Option(help="Name of the snapshot; the first one without it.")
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Fit every snapshot; print how large the errors are.")
+    ] = False,
+    underlying: Annotated[str | None, typer.Option(help="Only this one, as BTC.")] = None,
+    target: Annotated[str, typer.Option(help="Fit to mid (of bid and ask) or mark.")] = "mid",
+    time: Annotated[
+        str | None, typer.Option(help="When the quotes were, ISO 8601 UTC, if the file is silent.")
+    ] = None,
+    prices: Annotated[
+        str | None, typer.Option(help="coin or usd; by the name of the underlying without it.")
+    ] = None,
+    stale_after: Annotated[
+        float | None, typer.Option(help="Leave out quotes older than so many seconds.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write data and plots here; nothing is written without it.")
+    ] = None,
+    png: Annotated[bool, typer.Option(help="With --out: four pictures.")] = True,
+    html: Annotated[bool, typer.Option(help="With --out: one page that opens offline.")] = True,
+    quotes: Annotated[bool, typer.Option("--quotes", help="With --json: every quote.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fit the volatility surface of an option chain, and say how well.
+
+    Exit code 1 if the surface allows arbitrage, 2 if an underlying gives none.
+    """
+    from steelyard.cli.surface import Request, surface_command
+
+    asked = Request(
+        chain, snapshot, every, underlying, target, time, prices, stale_after, out, png, html,
+        as_json, quotes,
+    )  # fmt: skip
+    raise typer.Exit(surface_command(asked))
+
+
+@app.command()
 def doctor(
     warm: Annotated[bool, typer.Option("--warm", help="Compile the kernels now.")] = False,
     as_json: AsJson = False,
