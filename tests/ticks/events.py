@@ -13,13 +13,16 @@ from steelyard.ticks import (
     Event,
     Fill,
     Funding,
+    HestonUpdate,
     InstrumentsListed,
     OrderCancelled,
     OrderPlaced,
     ParameterChange,
     PriceTick,
     QuoteTick,
+    Smile,
     SourceListed,
+    SurfaceUpdate,
     TimeTick,
     Transfer,
     VolatilityUpdate,
@@ -27,6 +30,10 @@ from steelyard.ticks import (
 
 NOW_US = 1_760_130_000_000_000
 HEAD: tuple[Any, ...] = (NOW_US, "feed-1", 7)
+SMILES = [
+    Smile(NOW_US + 10**12, 121_500.0, "fitted", 0.01, 0.1, -0.2, 0.01, 0.2),
+    Smile(NOW_US + 10**13, 123_000.0, "joint", 0.05, 0.2, -0.1, 0.0, 0.3, -0.5, 4.0, [1e-4, -1e-4]),
+]
 CALL = Instrument(
     "BTC-31OCT25-120000-C", "option", "BTC", "BTC", True, 2, 8, 10**7,
     strike="120000", expiry_us=NOW_US + 10**12, is_call=True,
@@ -45,6 +52,8 @@ EVENTS: dict[str, Event] = {
         PriceTick(*HEAD, "alpha", "BTC", 121_000.5, NOW_US - 1),
         QuoteTick(*HEAD, "BTC-PERPETUAL", 120_999.5, 121_000.0, NOW_US - 1),
         VolatilityUpdate(*HEAD, "BTC", [CALL.name, "b"], [0.5, 0.6], [1.0, 1.01], NOW_US - 1),
+        SurfaceUpdate(*HEAD, "BTC", 121_000.0, SMILES, NOW_US - 1),
+        HestonUpdate(*HEAD, "BTC", 0.3, 2.0, 0.4, 1.1, -0.3, NOW_US - 1),
         OrderPlaced(*HEAD, "fund", "o-1", "BTC-PERPETUAL", -3, 125_000.0),
         OrderCancelled(*HEAD, "fund", "o-1"),
         Fill(*HEAD, "BTC-PERPETUAL", "fund", "market", 2, 121_000.0, "o-1", ""),
@@ -77,6 +86,23 @@ ANY_EVENT = st.one_of(
         VolatilityUpdate, *START, NAMES, st.just(["a", "b"]),
         st.lists(st.floats(1e-3, 50.0), min_size=2, max_size=2),
         st.lists(st.floats(1e-3, 10.0), min_size=2, max_size=2), TIMES,
+    ),
+    st.builds(
+        HestonUpdate, *START, NAMES, st.floats(0.0, 100.0), st.floats(0.0, 1000.0),
+        st.floats(0.0, 100.0), st.floats(0.0, 100.0), st.floats(-1.0, 1.0), TIMES,
+    ),
+    st.builds(
+        SurfaceUpdate, *START, NAMES, PRICES,
+        st.lists(
+            st.builds(
+                Smile, st.integers(4 * 10**15, 4_102_444_800_000_000), PRICES, NAMES,
+                st.floats(-1.0, 1.0), st.floats(0.0, 1.0), st.floats(-1.0, 1.0),
+                st.floats(-2.0, 2.0), st.floats(0.0, 10.0), st.floats(-5.0, 5.0),
+                st.floats(0.1, 100.0), st.lists(st.floats(-1.0, 1.0), max_size=40),
+            ),
+            min_size=1, max_size=1,
+        ),
+        st.integers(0, 4 * 10**15 - 1),
     ),
     st.builds(
         AccountsLoaded, *START,

@@ -58,7 +58,7 @@ def test_TICK_005_the_bounds_themselves_pass() -> None:
 def test_TICK_006_a_time_lies_between_1970_and_2100(time_us: int) -> None:
     for name in EVENTS:
         assert refusal(name, time_us=time_us).code == "TICK-E05"
-    for name in ("PriceTick", "QuoteTick", "VolatilityUpdate"):
+    for name in ("PriceTick", "QuoteTick", "VolatilityUpdate", "SurfaceUpdate", "HestonUpdate"):
         assert refusal(name, exchange_time_us=time_us).code == "TICK-E05"
     check_event(changed("TimeTick", time_us=0))
     check_event(changed("TimeTick", time_us=4_102_444_800_000_000))
@@ -71,6 +71,8 @@ NAMED = [
         "PriceTick": ("origin", "source", "asset"),
         "QuoteTick": ("instrument",),
         "VolatilityUpdate": ("underlying",),
+        "SurfaceUpdate": ("underlying",),
+        "HestonUpdate": ("underlying",),
         "OrderPlaced": ("account", "order", "instrument"),
         "OrderCancelled": ("account", "order"),
         "Fill": ("instrument", "buyer", "seller"),
@@ -149,3 +151,58 @@ def test_TICK_011_a_refusal_says_who_and_what() -> None:
     assert error.where == {"origin": "feed-1", "origin_seq": 7, "field": "price"}
     assert "PriceTick has price -1.0" in str(error)
     assert "above 0" in error.rule
+
+
+SMILE_BOUNDS = {
+    "a": (-1e3, 1e3), "b": (0.0, 2.0), "rho": (-1.0, 1.0), "m": (-20.0, 20.0),
+    "sigma": (0.0, 1e3), "start": (-20.0, 20.0), "inverse_step": (0.0, 1e6),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("field", [*SMILE_BOUNDS, "forward", "coefficients", "origin"])
+def test_TICK_013_every_number_of_a_smile_has_bounds(field: str) -> None:
+    first, second = EVENTS["SurfaceUpdate"].smiles  # type: ignore[attr-defined]
+    if field in SMILE_BOUNDS:
+        low, high = SMILE_BOUNDS[field]
+        wrong: list[object] = [low - 1e-3, high + 1e-3 * high, math.nan, math.inf]
+    elif field == "coefficients":
+        wrong = [[0.0] * 41, [math.nan], [1001.0]]
+    elif field == "origin":
+        wrong = ["", "x" * 97, "\n"]
+    else:
+        wrong = [0.0, -1.0, math.nan, math.inf, 1.1e12]
+    for value in wrong:
+        broken = msgspec.structs.replace(second, **{field: value})
+        error = refusal("SurfaceUpdate", smiles=[first, broken])
+        assert error.code in {"TICK-E03", "TICK-E04", "TICK-E06"}
+        assert str(error.where["field"]).startswith("smiles[1].")
+
+
+def test_TICK_013_wings_keep_to_lees_bound_and_coefficients_need_a_step() -> None:
+    first, second = EVENTS["SurfaceUpdate"].smiles  # type: ignore[attr-defined]
+    for change in ({"b": 1.5, "rho": 0.5}, {"inverse_step": 0.0}):
+        steep = msgspec.structs.replace(second, **change)
+        assert refusal("SurfaceUpdate", smiles=[first, steep]).code == "TICK-E03"
+    check_event(changed("SurfaceUpdate", smiles=[msgspec.structs.replace(first, b=2.0, rho=0.0)]))
+
+
+def test_TICK_014_smiles_come_in_order_of_expiry_after_their_quotes() -> None:
+    first, second = EVENTS["SurfaceUpdate"].smiles  # type: ignore[attr-defined]
+    for smiles in ([second, first], [first, first]):
+        assert refusal("SurfaceUpdate", smiles=smiles).code == "TICK-E05"
+    assert refusal("SurfaceUpdate", exchange_time_us=first.expiry_us).code == "TICK-E05"
+    for smiles in ([], [first] * 129):
+        assert refusal("SurfaceUpdate", smiles=smiles).code == "TICK-E06"
+
+
+@pytest.mark.parametrize(
+    ("field", "most"),
+    [("initial_variance", 100.0), ("mean_reversion", 1000.0), ("long_run_variance", 100.0),
+     ("vol_of_vol", 100.0), ("correlation", 1.0)],
+)  # fmt: skip
+def test_TICK_015_heston_parameters_have_bounds(field: str, most: float) -> None:
+    low = -1.0 if field == "correlation" else 0.0
+    for value in (low - 1e-9, most * 1.001, math.nan, math.inf):
+        assert refusal("HestonUpdate", **{field: value}).code == "TICK-E03"
+    check_event(changed("HestonUpdate", **{field: most}))
+    check_event(changed("HestonUpdate", **{field: low}))

@@ -16,11 +16,13 @@ from steelyard.engine.admit_accounts import check_accounts_loaded, check_transfe
 from steelyard.engine.admit_market import (
     check_asset_listed,
     check_funding,
+    check_heston_update,
     check_instruments_listed,
     check_parameter_change,
     check_price_tick,
     check_quote_tick,
     check_source_listed,
+    check_surface_update,
     check_volatility_update,
 )
 from steelyard.engine.admit_orders import check_fill, check_order_cancelled, check_order_placed
@@ -31,6 +33,7 @@ from steelyard.ticks import (
     Event,
     Fill,
     Funding,
+    HestonUpdate,
     InstrumentsListed,
     OrderCancelled,
     OrderPlaced,
@@ -38,6 +41,7 @@ from steelyard.ticks import (
     PriceTick,
     QuoteTick,
     SourceListed,
+    SurfaceUpdate,
     Transfer,
     VolatilityUpdate,
     check_event,
@@ -71,6 +75,8 @@ _RULES: dict[type[Event], Callable[[Engine, Any], None]] = {
     PriceTick: check_price_tick,
     QuoteTick: check_quote_tick,
     VolatilityUpdate: check_volatility_update,
+    SurfaceUpdate: check_surface_update,
+    HestonUpdate: check_heston_update,
     OrderPlaced: check_order_placed,
     OrderCancelled: check_order_cancelled,
     Fill: check_fill,

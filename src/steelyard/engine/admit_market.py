@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from steelyard.engine.refusals import (
     check_not_future,
     listed_asset,
     listed_instrument,
     refuse,
 )
+from steelyard.marks import SurfaceColumns
 from steelyard.terms import Instrument
 from steelyard.terms.asset import ACCOUNTING_ASSET
 from steelyard.ticks import (
     AssetListed,
     Funding,
+    HestonUpdate,
     InstrumentsListed,
     ParameterChange,
     PriceTick,
     QuoteTick,
     SourceListed,
+    SurfaceUpdate,
     VolatilityUpdate,
 )
+from steelyard.valuation.surfaces import surface_volatilities
 
 if TYPE_CHECKING:
     from steelyard.engine.engine import Engine
@@ -109,6 +115,38 @@ def check_volatility_update(engine: Engine, event: VolatilityUpdate) -> None:
                 "ADMT-E03", event, "instruments", f"{name} is an option on {event.underlying}",
                 "drop the row",
             )  # fmt: skip
+    check_not_future(event, event.exchange_time_us)
+
+
+def check_surface_update(engine: Engine, event: SurfaceUpdate) -> None:
+    """Raise unless the underlying is listed and the surface gives each of its live options a volatility."""
+    asset = listed_asset(engine, event, "underlying", event.underlying)
+    check_not_future(event, event.exchange_time_us)
+    market = engine.market
+    slots = np.array(
+        [
+            i
+            for i in market.options_of[asset]
+            if engine.columns.expiry_us[i] > event.exchange_time_us
+        ],
+        np.int32,
+    )
+    volatility, _ = surface_volatilities(
+        SurfaceColumns(event), engine.columns, slots, market.index_price(asset),
+        engine.method.grid.smile_dynamics,
+    )  # fmt: skip
+    for slot, value in zip(slots.tolist(), volatility.tolist(), strict=True):
+        if not value > 0.0:
+            refuse(
+                "ADMT-E03", event, "smiles",
+                f"the surface gives {market.instruments[slot].name} a volatility",
+                "fit the surface again and look at its report",
+            )  # fmt: skip
+
+
+def check_heston_update(engine: Engine, event: HestonUpdate) -> None:
+    """Raise unless the underlying is listed."""
+    listed_asset(engine, event, "underlying", event.underlying)
     check_not_future(event, event.exchange_time_us)
 
 

@@ -18,7 +18,14 @@ from steelyard.actions import (
 from steelyard.actions.load import units_of
 from steelyard.book import EXTERNAL, RestingOrder
 from steelyard.engine.prices import price_to_mark
-from steelyard.marks import apply_price, apply_quote, apply_volatilities, pass_time
+from steelyard.marks import (
+    apply_heston,
+    apply_price,
+    apply_quote,
+    apply_surface,
+    apply_volatilities,
+    pass_time,
+)
 from steelyard.marks.update import remark_perpetuals, reread_index
 from steelyard.terms.account import UNIT_SEPARATOR
 from steelyard.ticks import (
@@ -27,6 +34,7 @@ from steelyard.ticks import (
     Event,
     Fill,
     Funding,
+    HestonUpdate,
     InstrumentsListed,
     OrderCancelled,
     OrderPlaced,
@@ -34,6 +42,7 @@ from steelyard.ticks import (
     PriceTick,
     QuoteTick,
     SourceListed,
+    SurfaceUpdate,
     TimeTick,
     Transfer,
     VolatilityUpdate,
@@ -117,6 +126,14 @@ def _volatility_update(engine: Engine, event: VolatilityUpdate) -> Applied:
     return [], apply_volatilities(engine.market, event)
 
 
+def _surface_update(engine: Engine, event: SurfaceUpdate) -> Applied:
+    return [], apply_surface(engine.market, event)
+
+
+def _heston_update(engine: Engine, event: HestonUpdate) -> Applied:
+    return [], apply_heston(engine.market, event)
+
+
 def _order_placed(engine: Engine, event: OrderPlaced) -> Applied:
     slot = engine.market.instrument_slots[event.instrument]
     unit = engine.trading_unit(event.account, event.instrument)
@@ -185,6 +202,8 @@ _VERBS: dict[type[Event], Callable[[Engine, Any], Applied]] = {
     PriceTick: _price_tick,
     QuoteTick: _quote_tick,
     VolatilityUpdate: _volatility_update,
+    SurfaceUpdate: _surface_update,
+    HestonUpdate: _heston_update,
     OrderPlaced: _order_placed,
     OrderCancelled: _order_cancelled,
     Fill: _fill,

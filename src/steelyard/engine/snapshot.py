@@ -15,14 +15,16 @@ import msgspec
 
 from steelyard.book import SLOT_COUNT, RestingOrder
 from steelyard.book.state_hash import slot_hashes, unit_record
+from steelyard.marks import SurfaceColumns
 from steelyard.marks.index import SourceReading
 from steelyard.quantities import JournalError
 from steelyard.terms import FULL_MODES, Asset, Instrument, Method
+from steelyard.ticks import HestonUpdate, SurfaceUpdate
 
 if TYPE_CHECKING:
     from steelyard.engine.engine import Engine
 
-SNAPSHOT_VERSION = 1
+SNAPSHOT_VERSION = 2
 EMPTY_SLOT = bytes(32)
 
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
@@ -76,6 +78,8 @@ def global_record(engine: Engine) -> dict[str, Any]:
         "instrument_columns": {
             n: getattr(market, n)[:instruments].tolist() for n in INSTRUMENT_COLUMNS
         },
+        "surfaces": [market.surfaces[a].update for a in sorted(market.surfaces)],
+        "heston": [market.heston[a] for a in sorted(market.heston)],
         "valued_at_us": sorted(engine.valued_at_us.items()),
         "expiries": engine.expiries,
         "ledger": sorted(engine.ledger.balances.items()),
@@ -139,6 +143,12 @@ def _restore_market(engine: Engine, state: dict[str, Any]) -> None:
             market.readings[slot][name] = reading
     market.changes_at_us = list(state["changes_at_us"])
     market.quote_time_us = dict(state["quote_time_us"])
+    for record in state["surfaces"]:
+        surface = msgspec.convert(record, SurfaceUpdate)
+        market.surfaces[market.asset_slots[surface.underlying]] = SurfaceColumns(surface)
+    for record in state["heston"]:
+        heston = msgspec.convert(record, HestonUpdate)
+        market.heston[market.asset_slots[heston.underlying]] = heston
     for names, columns in (
         (MARKET_COLUMNS, state["asset_columns"]),
         (INSTRUMENT_COLUMNS, state["instrument_columns"]),

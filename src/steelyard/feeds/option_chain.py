@@ -25,7 +25,15 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 NUMBERS = ("bid", "ask", "mark", "mark_iv", "underlying_price", "index_price")
-OPTIONAL = ("snapshot", "mark", "mark_iv", "underlying_price", "underlying_name", "index_price", "quote_time")
+OPTIONAL = (
+    "snapshot",
+    "mark",
+    "mark_iv",
+    "underlying_price",
+    "underlying_name",
+    "index_price",
+    "quote_time",
+)
 LINEAR_SUFFIXES = ("_USDC", "_USDT", "_USD")
 SYNTHETIC_PREFIX = "SYN."
 
@@ -157,7 +165,9 @@ def _columns(path: Path, snapshot: str, rejected: list[RejectedRow]) -> dict[str
     options = [option_parts(name) for name in names]
     is_option = np.array([part is not None for part in options], np.bool_)[name_code]
     rejected += [
-        RejectedRow(int(i) + 1, "instrument", f"{names[name_code[i]][:60]!r} is not an option's name")
+        RejectedRow(
+            int(i) + 1, "instrument", f"{names[name_code[i]][:60]!r} is not an option's name"
+        )
         for i in np.flatnonzero(chosen & ~is_option)
     ]
     keep = np.flatnonzero(chosen & is_option)

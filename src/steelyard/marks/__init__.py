@@ -8,13 +8,17 @@ is *protected*: it keeps its last good value, nobody is liquidated on it and no 
 from steelyard.marks.index import IndexReading, read_index, weighted_median
 from steelyard.marks.market import MarketState
 from steelyard.marks.perpetuals import observe_basis, perpetual_mark, smoothed_basis
+from steelyard.marks.surfaces import SurfaceColumns, apply_heston, apply_surface
 from steelyard.marks.update import apply_price, apply_quote, apply_volatilities, pass_time
 
 __all__ = [
     "IndexReading",
     "MarketState",
+    "SurfaceColumns",
+    "apply_heston",
     "apply_price",
     "apply_quote",
+    "apply_surface",
     "apply_volatilities",
     "observe_basis",
     "pass_time",

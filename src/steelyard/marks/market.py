@@ -6,7 +6,7 @@ accounting asset, whose price in itself is one and never protected.
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,10 @@ from numpy.typing import NDArray
 from steelyard.marks.index import NEVER_US, SourceReading
 from steelyard.terms import Asset, Instrument
 from steelyard.terms.asset import USDC
+
+if TYPE_CHECKING:
+    from steelyard.marks.surfaces import SurfaceColumns
+    from steelyard.ticks import HestonUpdate
 
 Cell = TypeVar("Cell", bound=np.generic)
 
@@ -26,7 +30,8 @@ class MarketState:
     Assets: index_units (int64, 10^-price_exponent USD, 0 = no price yet), is_protected (bool),
     had_quorum (bool). Instruments: mark_units (int64), has_mark (bool), basis_ppb, volatility (float64,
     decimal, 0 = none), forward_ratio (float64), and of the terms lots_per_unit, mark_scale,
-    mark_limit. Sources: `readings[asset]` maps a name to its row.
+    mark_limit. Sources: `readings[asset]` maps a name to its row. `surfaces` and `heston` hold the
+    last fits by asset slot.
     """
 
     def __init__(self) -> None:
@@ -41,6 +46,8 @@ class MarketState:
         self.operators: dict[str, int] = {}
         self.changes_at_us: list[int] = []
         self.quote_time_us: dict[int, int] = {}
+        self.surfaces: dict[int, SurfaceColumns] = {}
+        self.heston: dict[int, HestonUpdate] = {}
         self.index_units = np.zeros(INITIAL_CAPACITY, np.int64)
         self.is_protected = np.zeros(INITIAL_CAPACITY, np.bool_)
         self.had_quorum = np.zeros(INITIAL_CAPACITY, np.bool_)

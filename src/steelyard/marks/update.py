@@ -46,7 +46,11 @@ def apply_quote(market: MarketState, tick: QuoteTick, method: Method) -> list[in
 
 
 def apply_volatilities(market: MarketState, update: VolatilityUpdate) -> list[int]:
-    """Take the implied volatilities and forward ratios of options of one underlying."""
+    """Take the implied volatilities and forward ratios of options of one underlying.
+
+    They end the use of a surface, which would write over them.
+    """
+    market.surfaces.pop(market.asset_slots[update.underlying], None)
     slots = np.array([market.instrument_slots[name] for name in update.instruments], np.int64)
     market.volatility[slots] = update.implied_volatilities
     market.forward_ratio[slots] = update.forward_ratios

@@ -33,9 +33,11 @@ from steelyard.valuation.smiles import B, COUNT, RHO, total_variance
 PER_CELL_FIT = 8  # grid points to a cell of the correction while fitting
 PER_CELL_PROOF = 32  # and when the result is certified
 ROUNDS_MAX = 6
-NONE, STEPS_BARE, STEPS_FREE, STEPS_HELD = np.array(
-    [0, 15, 4, 6]
-)  # as arrays: a literal would compile anew
+# As numpy integers: a literal would make numba compile its callees once more for each value.
+NONE: Any = np.int64(0)
+STEPS_BARE: Any = np.int64(15)
+STEPS_FREE: Any = np.int64(4)
+STEPS_HELD: Any = np.int64(6)
 FORCE = 1e3
 MARGIN = 2e-3  # g is held above this, so that it stays above zero between the points
 ENOUGH = 1e-3  # of the cost; a step that gains less is the last
@@ -61,7 +63,7 @@ BUILT_FROM = tuple(
 @routine
 def hold(
     smiles: Any, i: int, part: Any, pull: Any, grid: Any, size: int, steps: int, space: Any
-) -> int:
+) -> Any:
     """Improve smile i; while a rule is broken on the grid, hold it there and improve again.
 
     Returns how many places are held.
@@ -72,7 +74,7 @@ def hold(
     free = (MARGIN, 0.0, pull[i, 0], pull[i, 1], pull[i, 2], pull[i, 3], pull[i, 4])
     minimise(smiles, i, n, data, first, last, limits, NONE, free, bounds, steps, ENOUGH, scratch)
     force = FORCE
-    count = np.int64(NONE)
+    count: Any = np.int64(NONE)
     for _ in range(ROUNDS_MAX):
         more = add_limits(smiles, i, grid, size, limits, count)
         if more == count:

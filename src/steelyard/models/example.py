@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from numpy.typing import ArrayLike, NDArray
+
 from steelyard.feeds.option_chain import ChainQuotes
 from steelyard.feeds.tables import NO_TIME
-from steelyard.models.quotes import YEAR_US
 from steelyard.valuation.black76 import black76_price
+
+Floats = NDArray[np.float64]
 
 START_US = 1_767_254_400_000_000  # 2026-01-01 08:00 UTC
 DAY_US = 86_400_000_000
@@ -17,7 +20,7 @@ CARRY = 0.05
 TICK = 1e-4  # of a coin
 
 
-def example_volatility(k: float | np.ndarray, years: float) -> np.ndarray:
+def example_volatility(k: ArrayLike, years: float) -> Floats:
     """Return the volatility that the example's quotes are made from.
 
     >>> float(example_volatility(0.0, 1.0).round(3))
@@ -44,21 +47,20 @@ def example_chain(spread: float = 0.02, is_inverse: bool = True) -> ChainQuotes:
         for z in np.linspace(-2.4, 2.4, 17):
             strike = float(np.round(forward * np.exp(width * z), -1))
             rows += [(days, forward, strike, is_call) for is_call in (True, False)]
-    days, forward, strike = (np.array([row[j] for row in rows], np.float64) for j in range(3))
-    is_call = np.array([row[3] for row in rows], np.bool_)
+    term, ahead, strikes = (np.array([row[j] for row in rows], np.float64) for j in range(3))
+    calls = np.array([row[3] for row in rows], np.bool_)
     volatility = np.empty(len(rows))
     for day in DAYS:
-        mine = days == day
-        volatility[mine] = example_volatility(np.log(strike[mine] / forward[mine]), day / 365.0)
-    price = black76_price(is_call, forward, strike, volatility, days / 365.0)
-    unit, tick = (forward, TICK) if is_inverse else (np.ones(len(rows)), 1.0)
+        mine = term == day
+        volatility[mine] = example_volatility(np.log(strikes[mine] / ahead[mine]), day / 365.0)
+    price = black76_price(calls, ahead, strikes, volatility, term / 365.0)
+    unit, tick = (ahead, TICK) if is_inverse else (np.ones(len(rows)), 1.0)
     fair = price / unit
     bid = np.floor(fair * (1.0 - 0.5 * spread) / tick) * tick
     ask = np.ceil(fair * (1.0 + 0.5 * spread) / tick) * tick
-    expiry_us = START_US + np.round(days * DAY_US).astype(np.int64)
+    expiry_us = START_US + np.round(term * DAY_US).astype(np.int64)
     count = len(rows)
-    assert YEAR_US == 365 * DAY_US
     return ChainQuotes(
-        "BTC", START_US, is_inverse, np.arange(1, count + 1), expiry_us, strike, is_call, bid, ask,
-        volatility, forward, np.zeros(count, np.bool_), np.full(count, INDEX), np.full(count, NO_TIME),
+        "BTC", START_US, is_inverse, np.arange(1, count + 1), expiry_us, strikes, calls, bid, ask,
+        volatility, ahead, np.zeros(count, np.bool_), np.full(count, INDEX), np.full(count, NO_TIME),
     )  # fmt: skip

@@ -68,7 +68,7 @@ def find_forwards(quotes: ChainQuotes, expiry_us: Ints, expiry_of: Ints) -> Forw
                 value[i], source[i] = found, kind
                 break
     known = np.flatnonzero(value > 0.0)
-    for i in np.flatnonzero(~(value > 0.0)):
+    for i in np.flatnonzero(~(value > 0.0)).tolist():
         if len(known) and index > 0.0:
             nearest = known[np.argmin(np.abs(expiry_us[known] - expiry_us[i]))]
             value[i], source[i] = value[nearest], ForwardSource.CARRY

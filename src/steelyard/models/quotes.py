@@ -42,7 +42,9 @@ class QuoteUse(IntEnum):
     CROSSED = 5
     ONE_SIDED = 6  # no bid or no ask, and the target is the mid
     STALE = 7
-    NO_VOLATILITY = 8  # no volatility gives this price: below intrinsic, above the bound, zero time value
+    NO_VOLATILITY = (
+        8  # no volatility gives this price: below intrinsic, above the bound, zero time value
+    )
     WIDE = 9  # the spread leaves the volatility open by more than the limit
     OUTLIER = 10  # far from its neighbours, or from the fit, by what its spread allows
 
@@ -92,7 +94,11 @@ class SmilePoints:
 
 
 def find_points(
-    quotes: ChainQuotes, settings: SurfaceSettings, expiry_us: Ints, expiry_of: Ints, forwards: Floats
+    quotes: ChainQuotes,
+    settings: SurfaceSettings,
+    expiry_us: Ints,
+    expiry_of: Ints,
+    forwards: Floats,
 ) -> SmilePoints:
     """Return the quotes in volatility with their verdicts; forwards: one an expiry, NaN if unknown."""
     count = len(quotes)

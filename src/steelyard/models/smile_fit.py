@@ -70,7 +70,7 @@ def read_row(smiles: Any, i: int, n: int, p: Any) -> None:
 
 
 @routine
-def slope_rows(smiles: Any, i: int, k: float, rows: Any) -> int:
+def slope_rows(smiles: Any, i: int, k: float, rows: Any) -> Any:
     """Write ∂(w, w', w'')/∂p into rows (3 × 9) and return the spline cell (−1: no correction here).
 
     Columns 0–4 are the base's parameters, 5–8 the coefficients cell − 3 … cell.
@@ -157,7 +157,7 @@ def cost_of(
     limits: Any,
     points: int,
     tuning: Any,
-) -> float:
+) -> Any:
     """Return the cost of the smile in row i."""
     margin, force, ridge, left, right, grip_left, grip_right = tuning
     b = smiles[i, B]

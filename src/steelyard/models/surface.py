@@ -99,8 +99,7 @@ class Surface:
         ahead = self.forward(t) if forward is None else np.broadcast_to(forward, strikes.shape)
         result = np.empty(strikes.shape)
         flat = [
-            np.ascontiguousarray(each, dtype=np.float64).reshape(-1)
-            for each in (ahead, strikes, t)
+            np.ascontiguousarray(each, dtype=np.float64).reshape(-1) for each in (ahead, strikes, t)
         ]
         fill_volatilities(self.smiles, self.times, *flat, result.reshape(-1))
         return result

@@ -113,7 +113,9 @@ class _Chain:
         spread = 2.0 * target * t * points.uncertainty[self.order]
         self.spread = spread
         self.data = np.ascontiguousarray(
-            np.vstack([points.log_moneyness[self.order], target * target * t, 1.0 / (spread * spread)])
+            np.vstack(
+                [points.log_moneyness[self.order], target * target * t, 1.0 / (spread * spread)]
+            )
         )
 
     def lay_out(self, i: int) -> None:

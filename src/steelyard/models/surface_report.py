@@ -130,7 +130,9 @@ def dense_grid(surface: Surface, i: int, width: float) -> Floats:
     return np.sort(np.concatenate([DENSE_K, own]))
 
 
-def _inside(surface: Surface, rows: NDArray[np.int64], fitted: Floats, forward: float, years: float) -> float:
+def _inside(
+    surface: Surface, rows: NDArray[np.int64], fitted: Floats, forward: float, years: float
+) -> float:
     """Return the share of two-sided quotes whose price on the surface lies within bid and ask."""
     quotes = surface.quotes
     bid, ask = quotes.bid[rows], quotes.ask[rows]

@@ -10,7 +10,7 @@ import hashlib
 import math
 from importlib import resources
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import msgspec
 
@@ -26,7 +26,13 @@ _UNREADABLE = (
 
 
 class Grid(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The scenario grid: price moves in fractions of a range, tails, and the volatility rule."""
+    """The scenario grid: price moves in fractions of a range, times, tails, and the volatility rule.
+
+    horizon_days: how much later a scenario may find the book, each with every price and volatility move;
+    tails stand at the last one. option_model: what values options in scenarios, `black` with each option's
+    volatility or `heston` with the underlying's calibrated parameters. smile_dynamics: what a surface keeps
+    between two fits, the volatility of a strike or that of a moneyness.
+    """
 
     price_moves: tuple[float, ...]
     tail_moves: tuple[float, ...]
@@ -36,6 +42,9 @@ class Grid(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     short_term_power: float
     long_term_power: float
     term_floor_days: float
+    horizon_days: tuple[float, ...]
+    option_model: Literal["black", "heston"]
+    smile_dynamics: Literal["sticky_strike", "sticky_moneyness"]
 
 
 class Portfolio(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -201,13 +210,17 @@ def check_method(method: Method) -> Method:
     shares and haircuts lie in [0, 1], levels descend, tiers ascend.
     """
     grid, moves = method.grid, method.grid.price_moves + method.grid.tail_moves
-    scenarios = 3 * len(grid.price_moves) + len(grid.tail_moves)
+    times = grid.horizon_days
+    scenarios = 3 * len(grid.price_moves) * len(times) + len(grid.tail_moves)
     widest = max((abs(move) for move in moves), default=0.0)
     portfolio = method.portfolio
     rules: Rules = [
         (0.0 in grid.price_moves, "grid.price_moves", "the grid holds its centre"),
         (all(map(math.isfinite, moves)), "grid.price_moves", "moves are finite"),
         (scenarios <= 31, "grid", "at most 31 scenarios, tails included"),
+        (len(times) > 0, "grid.horizon_days", "at least one, 0 for now"),
+        (all(0 <= each <= 30 for each in times), "grid.horizon_days", "0 to 30 days"),
+        (list(times) == sorted(set(times)), "grid.horizon_days", "ascending, each one once"),
         (len(grid.tail_moves) == len(grid.tail_weights), "grid.tail_weights", "one weight a tail"),
         (all(0 < w <= 1 for w in grid.tail_weights), "grid.tail_weights", "weights in (0, 1]"),
         (

@@ -14,13 +14,16 @@ from steelyard.ticks.events import (
     Event,
     Fill,
     Funding,
+    HestonUpdate,
     InstrumentsListed,
     OrderCancelled,
     OrderPlaced,
     ParameterChange,
     PriceTick,
     QuoteTick,
+    Smile,
     SourceListed,
+    SurfaceUpdate,
     Transfer,
     VolatilityUpdate,
 )
@@ -30,6 +33,11 @@ TIME_US_MAX = 4_102_444_800_000_000  # the year 2100
 PRICE_MAX = 1e12
 VOLATILITY_MAX = 50.0
 FORWARD_RATIO_MAX = 10.0
+SMILES_MAX = 128
+COEFFICIENTS_MAX = 40
+LOG_MONEYNESS_MAX = 20.0
+WING_SLOPE_MAX = 2.0  # Lee: total variance may not rise faster
+PARAMETER_MAX = 1e3
 BATCH_MAX = 100_000
 FUNDING_PPB_MAX = 50_000_000  # five per cent an interval
 
@@ -78,6 +86,69 @@ def _volatility_update(event: VolatilityUpdate) -> None:
         _within(event, f"implied_volatilities[{row}]", volatility, 0.0, VOLATILITY_MAX)
     for row, ratio in enumerate(event.forward_ratios):
         _within(event, f"forward_ratios[{row}]", ratio, 0.0, FORWARD_RATIO_MAX)
+    _exchange_time(event, event.exchange_time_us)
+
+
+def _surface_update(event: SurfaceUpdate) -> None:
+    _name(event, "underlying", event.underlying)
+    _within(event, "index_price", event.index_price, 0.0, PRICE_MAX)
+    if not 0 < len(event.smiles) <= SMILES_MAX:
+        raise _refused("TICK-E06", event, "smiles", f"1 to {SMILES_MAX} smiles")
+    _exchange_time(event, event.exchange_time_us)
+    before = event.exchange_time_us
+    for row, smile in enumerate(event.smiles):
+        if not before < smile.expiry_us <= TIME_US_MAX:
+            raise _refused(
+                "TICK-E05", event, f"smiles[{row}].expiry_us",
+                "expiries rise, the first one after the quotes", smile.expiry_us,
+            )  # fmt: skip
+        before = smile.expiry_us
+        _smile(event, row, smile)
+
+
+def _smile(event: SurfaceUpdate, row: int, smile: Smile) -> None:
+    """Raise unless every number of a smile lies in its bounds."""
+    place = f"smiles[{row}]"
+    _name(event, f"{place}.origin", smile.origin)
+    _within(event, f"{place}.forward", smile.forward, 0.0, PRICE_MAX)
+    wings = smile.b * (1.0 + abs(smile.rho))
+    bounds = (
+        ("a", smile.a, -PARAMETER_MAX, PARAMETER_MAX),
+        ("b", smile.b, 0.0, WING_SLOPE_MAX),
+        ("rho", smile.rho, -1.0, 1.0),
+        ("m", smile.m, -LOG_MONEYNESS_MAX, LOG_MONEYNESS_MAX),
+        ("sigma", smile.sigma, 0.0, PARAMETER_MAX),
+        ("b·(1 + |rho|)", wings, 0.0, WING_SLOPE_MAX),
+        ("start", smile.start, -LOG_MONEYNESS_MAX, LOG_MONEYNESS_MAX),
+        ("inverse_step", smile.inverse_step, 0.0, 1e6),
+        *(("coefficients", each, -PARAMETER_MAX, PARAMETER_MAX) for each in smile.coefficients),
+    )
+    for field, value, low, high in bounds:
+        if not low <= value <= high:
+            raise _refused(
+                "TICK-E03", event, f"{place}.{field}", f"a number from {low:g} to {high:g}", value
+            )
+    if len(smile.coefficients) > COEFFICIENTS_MAX:
+        raise _refused(
+            "TICK-E06", event, f"{place}.coefficients", f"at most {COEFFICIENTS_MAX}", "too many"
+        )
+    if smile.coefficients and not smile.inverse_step > 0.0:
+        raise _refused(
+            "TICK-E03", event, f"{place}.inverse_step", "above zero with coefficients", 0.0
+        )
+
+
+def _heston_update(event: HestonUpdate) -> None:
+    _name(event, "underlying", event.underlying)
+    for field, most in (
+        ("initial_variance", 100.0), ("mean_reversion", 1000.0),
+        ("long_run_variance", 100.0), ("vol_of_vol", 100.0),
+    ):  # fmt: skip
+        value = getattr(event, field)
+        if not 0.0 <= value <= most:
+            raise _refused("TICK-E03", event, field, f"a number from 0 to {most:g}", value)
+    if not -1.0 <= event.correlation <= 1.0:
+        raise _refused("TICK-E03", event, "correlation", "a number from −1 to 1")
     _exchange_time(event, event.exchange_time_us)
 
 
@@ -148,6 +219,8 @@ _RULES: dict[type[Event], Callable[[Any], None]] = {
     PriceTick: _price_tick,
     QuoteTick: _quote_tick,
     VolatilityUpdate: _volatility_update,
+    SurfaceUpdate: _surface_update,
+    HestonUpdate: _heston_update,
     OrderPlaced: _order_placed,
     OrderCancelled: _order_cancelled,
     Fill: _fill,

@@ -86,6 +86,54 @@ class VolatilityUpdate(Event, frozen=True, array_like=True, tag=True, gc=False):
     exchange_time_us: int
 
 
+class Smile(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The smile of one expiry: total variance as a function of k = ln(strike/forward).
+
+    w(k) = a + b·(rho·(k − m) + √((k − m)² + sigma²)) + Σ coefficients[j]·N((k − start)·inverse_step − j),
+    N the uniform cubic B-spline. forward: of the expiry, USD. origin: how it was found (fitted, scaled …).
+    """
+
+    expiry_us: int
+    forward: float
+    origin: str
+    a: float
+    b: float
+    rho: float
+    m: float
+    sigma: float
+    start: float = 0.0
+    inverse_step: float = 0.0
+    coefficients: list[float] = []
+
+
+class SurfaceUpdate(Event, frozen=True, array_like=True, tag=True, gc=False):
+    """A fitted volatility surface of one underlying: from now on its options take their volatility from it.
+
+    smiles: in order of expiry. index_price: USD, at the fit. exchange_time_us: of the quotes; total
+    variances run from then to each expiry. A later VolatilityUpdate of the underlying ends its use.
+    """
+
+    underlying: str
+    index_price: float
+    smiles: list[Smile]
+    exchange_time_us: int
+
+
+class HestonUpdate(Event, frozen=True, array_like=True, tag=True, gc=False):
+    """Calibrated Heston parameters of one underlying, for methods that value scenarios by them.
+
+    dv = mean_reversion·(long_run_variance − v)dt + vol_of_vol·√v dW, v(0) = initial_variance per year.
+    """
+
+    underlying: str
+    initial_variance: float
+    mean_reversion: float
+    long_run_variance: float
+    vol_of_vol: float
+    correlation: float
+    exchange_time_us: int
+
+
 class OrderPlaced(Event, frozen=True, array_like=True, tag=True, gc=False):
     """A resting order. quantity: signed lots (positive buys); price: USD for a perpetual, premium in
     the settlement asset for an option."""
@@ -157,6 +205,8 @@ AnyEvent = (
     | PriceTick
     | QuoteTick
     | VolatilityUpdate
+    | SurfaceUpdate
+    | HestonUpdate
     | OrderPlaced
     | OrderCancelled
     | Fill

@@ -9,14 +9,16 @@ from steelyard.quantities import PPM
 from steelyard.terms import Method
 from steelyard.valuation.columns import COLUMNS
 
+YEAR_DAYS = 365.0
 VOLATILITY_NAMES = {-1: "down", 0: "same", 1: "up"}
 
 
 class ScenarioColumns:
-    """Columns of the grid: move (fraction of the range), volatility_kind (−1, 0, 1), weight.
+    """Columns of the grid: move (fraction of the range), volatility_kind (−1, 0, 1), years, weight.
 
-    Nine price moves under three volatility moves, then the tails with volatility up; unused columns
-    have weight zero, so that their P&L is zero.
+    For each time, the price moves under three volatility moves, then the tails with volatility up at the
+    last time; unused columns have weight zero, so that their P&L is zero. years: how much later; `time_shift`
+    is the same, or None where no time passes in any scenario.
     """
 
     def __init__(self, method: Method) -> None:
@@ -24,19 +26,24 @@ class ScenarioColumns:
         self.move = np.zeros(COLUMNS)
         self.volatility_kind = np.zeros(COLUMNS, np.int8)
         self.weight = np.zeros(COLUMNS)
+        self.years = np.zeros(COLUMNS)
         column = 0
-        for move in grid.price_moves:
-            for kind in (-1, 0, 1):
-                self.move[column] = move
-                self.volatility_kind[column] = kind
-                self.weight[column] = 1.0
-                column += 1
+        for days in grid.horizon_days:
+            for move in grid.price_moves:
+                for kind in (-1, 0, 1):
+                    self.move[column] = move
+                    self.volatility_kind[column] = kind
+                    self.weight[column] = 1.0
+                    self.years[column] = days / YEAR_DAYS
+                    column += 1
         for move, weight in zip(grid.tail_moves, grid.tail_weights, strict=True):
             self.move[column] = move
             self.volatility_kind[column] = 1
             self.weight[column] = weight
+            self.years[column] = grid.horizon_days[-1] / YEAR_DAYS
             column += 1
         self.used = column
+        self.time_shift = self.years if grid.horizon_days[-1] > 0.0 else None
 
     def price_multiplier(self, range_ppm: int) -> NDArray[np.float64]:
         """Return price after the move over price before, per column, for a range in ppm."""
@@ -56,4 +63,6 @@ class ScenarioColumns:
         name = VOLATILITY_NAMES[int(self.volatility_kind[column])]
         share = float(self.weight[column])
         tail = f", {share:.0%} of the loss counts" if share < 1.0 else ""
-        return f"price {sign}{abs(percent):.2f} %, volatility {name}{tail}"
+        days = float(self.years[column]) * YEAR_DAYS
+        later = f", {days:g} days later" if days > 0.0 else ""
+        return f"price {sign}{abs(percent):.2f} %, volatility {name}{later}{tail}"

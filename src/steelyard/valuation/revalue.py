@@ -28,6 +28,7 @@ from steelyard.valuation.columns import (
 from steelyard.valuation.grid import ScenarioColumns
 from steelyard.valuation.marks import option_mark_units
 from steelyard.valuation.scenarios import fill_linear_rows, fill_option_rows, volatility_multipliers
+from steelyard.valuation.surfaces import refresh_volatilities
 
 YEAR_US = 31_536_000_000_000
 OPTION_FEE_CAP = 0.125  # of the premium: a fee on notional would exceed a cheap option's worth
@@ -144,6 +145,7 @@ def _revalue_options(
     price: float,
     multiplier: NDArray[np.float64],
 ) -> None:
+    refresh_volatilities(market, columns, a, method.grid.smile_dynamics)
     slots = market.option_slots(a)
     if not len(slots):
         return
@@ -168,8 +170,16 @@ def _revalue_options(
     usd_per_lot = np.where(is_inverse, 1.0 / ratio, 1.0) / lots_per_unit
     fill_option_rows(
         columns.table, slots, is_call, strike, forward, volatility, years, usd_per_lot,
-        multiplier, up, down, grid.volatility_kind, grid.weight,
+        multiplier, up, down, grid.volatility_kind, grid.weight, grid.time_shift,
     )  # fmt: skip
+    if method.grid.option_model == "heston" and a in market.heston:
+        # Imported where it is asked for: its kernels take seconds to compile the first time.
+        from steelyard.valuation.heston_scenarios import fill_heston_rows
+
+        fill_heston_rows(
+            columns.table, slots, is_call, strike, forward, years, usd_per_lot,
+            multiplier, up, down, grid, market.heston[a],
+        )  # fmt: skip
     notional = price / lots_per_unit
     value = usd_premium / lots_per_unit
     fee = method.liquidation.fee_ppm / PPM

@@ -39,7 +39,7 @@ class SmileColumns(NamedTuple):
 
 
 @inline
-def variance_at(smiles: Any, times: Any, k: float, t: float) -> float:
+def variance_at(smiles: Any, times: Any, k: float, t: float) -> Any:
     """Return w(k, t) by the rules of the module; NaN without a smile or for a time that is not above 0."""
     count = times.shape[0]
     if (count == 0) | (not t > 0.0):

@@ -41,14 +41,14 @@ def correction_cell(smiles: Any, i: int, k: float) -> Any:
 
 
 @inline
-def coefficient(smiles: Any, i: int, j: int) -> float:
+def coefficient(smiles: Any, i: int, j: int) -> Any:
     """Return coefficient j of smile i, 0 where there is none."""
     is_there = (j >= 0) & (j < COEFFICIENTS_MAX)
     return smiles[i, FIRST_COEFFICIENT + j] if is_there else 0.0
 
 
 @inline
-def total_variance(smiles: Any, i: int, k: float) -> float:
+def total_variance(smiles: Any, i: int, k: float) -> Any:
     """Return w(k) of smile i."""
     x = k - smiles[i, M]
     root = sqrt(x * x + smiles[i, SIGMA] * smiles[i, SIGMA])
