@@ -15,16 +15,16 @@ from typing import Any
 from steelyard.valuation.compiled import routine
 from steelyard.valuation.intrinsics import ceil, sqrt
 from steelyard.valuation.smiles import (
-    A,
-    B,
     COEFFICIENTS_MAX,
     COUNT,
     FIRST_COEFFICIENT,
     INVERSE_STEP,
-    M,
     RHO,
     SIGMA,
     START,
+    A,
+    B,
+    M,
     durrleman,
     smile_slopes,
     total_variance,

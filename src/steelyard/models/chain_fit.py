@@ -28,7 +28,7 @@ from steelyard.models.smile_fit import BASE, PARAMETERS_MAX, minimise, read_row,
 from steelyard.models.svi_seed import SLOPE_MAX, seed
 from steelyard.valuation.compiled import kernel, routine
 from steelyard.valuation.elementary import log
-from steelyard.valuation.smiles import B, COUNT, RHO, total_variance
+from steelyard.valuation.smiles import COUNT, RHO, B, total_variance
 
 PER_CELL_FIT = 8  # grid points to a cell of the correction while fitting
 PER_CELL_PROOF = 32  # and when the result is certified

@@ -18,19 +18,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from steelyard.models.svi_seed import SLOPE_MAX, boxed
+from steelyard.models.svi_seed import boxed
 from steelyard.valuation.compiled import routine
 from steelyard.valuation.elementary import exp, log
 from steelyard.valuation.intrinsics import sqrt
 from steelyard.valuation.smiles import (
-    A,
-    B,
-    COUNT,
     FIRST_COEFFICIENT,
     INVERSE_STEP,
-    M,
     RHO,
     SIGMA,
+    A,
+    B,
+    M,
     correction_cell,
     smile_slopes,
 )

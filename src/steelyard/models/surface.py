@@ -8,10 +8,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from steelyard.feeds.option_chain import ChainQuotes
 from steelyard.models.forwards import Forwards
 from steelyard.models.quotes import YEAR_US, SmilePoints, SurfaceSettings
 from steelyard.models.surface_report import SliceReport, SliceSource, report_slices
-from steelyard.feeds.option_chain import ChainQuotes
 from steelyard.valuation.smile_values import (
     SmileColumns,
     fill_total_variances,

@@ -14,7 +14,7 @@ from steelyard.models.quotes import YEAR_US, QuoteUse
 from steelyard.valuation.black76 import black76_price
 from steelyard.valuation.greeks import black76_greeks
 from steelyard.valuation.smile_values import smile_columns
-from steelyard.valuation.smiles import B, RHO
+from steelyard.valuation.smiles import RHO, B
 
 if TYPE_CHECKING:
     from steelyard.models.surface import Surface

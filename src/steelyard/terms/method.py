@@ -217,10 +217,10 @@ def check_method(method: Method) -> Method:
     rules: Rules = [
         (0.0 in grid.price_moves, "grid.price_moves", "the grid holds its centre"),
         (all(map(math.isfinite, moves)), "grid.price_moves", "moves are finite"),
-        (scenarios <= 31, "grid", "at most 31 scenarios, tails included"),
         (len(times) > 0, "grid.horizon_days", "at least one, 0 for now"),
         (all(0 <= each <= 30 for each in times), "grid.horizon_days", "0 to 30 days"),
         (list(times) == sorted(set(times)), "grid.horizon_days", "ascending, each one once"),
+        (scenarios <= 31, "grid", "at most 31 scenarios, tails included"),
         (len(grid.tail_moves) == len(grid.tail_weights), "grid.tail_weights", "one weight a tail"),
         (all(0 < w <= 1 for w in grid.tail_weights), "grid.tail_weights", "weights in (0, 1]"),
         (
