@@ -29,6 +29,7 @@ from steelyard.valuation.smiles import (
     COEFFICIENTS_MAX,
     COUNT,
     INVERSE_STEP,
+    RHO,
     SMILE_WIDTH,
     START,
 )
@@ -52,8 +53,20 @@ def fit_surface(quotes: ChainQuotes, settings: SurfaceSettings | None = None) ->
     >>> surface.is_arbitrage_free, surface.implied_volatility(60_000.0, 30 / 365).round(3).tolist()
     (True, 0.508)
     """
-    chosen = settings or SurfaceSettings()
-    if chosen.target is FitTarget.MARK and not (quotes.mark_volatility > 0.0).any():
+    return _fit(quotes, settings or SurfaceSettings(), None)
+
+
+def refit_surface(before: Surface, quotes: ChainQuotes) -> Surface:
+    """Return the surface of newer quotes, fitting only the expiries whose quotes changed.
+
+    The others keep their volatilities: their total variance shrinks with the time left, which keeps it free of
+    arbitrage. A crossing with a new neighbour still moves them. Errors as `fit_surface`.
+    """
+    return _fit(quotes, before.settings, before)
+
+
+def _fit(quotes: ChainQuotes, settings: SurfaceSettings, before: Surface | None) -> Surface:
+    if settings.target is FitTarget.MARK and not (quotes.mark_volatility > 0.0).any():
         raise InputError(
             "SURF-E02",
             "no row has a mark volatility",
@@ -63,27 +76,59 @@ def fit_surface(quotes: ChainQuotes, settings: SurfaceSettings | None = None) ->
         )
     expiry_us, expiry_of = np.unique(quotes.expiry_us, return_inverse=True)
     forwards = find_forwards(quotes, expiry_us, expiry_of)
-    points = find_points(quotes, chosen, expiry_us, expiry_of, forwards.value)
-    chain = _Chain(points, chosen, (expiry_us - quotes.time_us) / YEAR_US)
-    chain.fit(np.ones(len(expiry_us), np.int64))
+    points = find_points(quotes, settings, expiry_us, expiry_of, forwards.value)
+    chain = _Chain(points, settings, (expiry_us - quotes.time_us) / YEAR_US)
+    asked = np.ones(len(expiry_us), np.int64)
+    if before is not None:
+        asked[_unchanged(before, quotes, expiry_us)] = 0
+        chain.take_over(before, np.flatnonzero(asked == 0))
+    chain.fit(asked)
     far = chain.mark_outliers()
     if far.any():
         chain.fit(far.astype(np.int64))
     if not chain.is_live.any():
-        verdicts = {
-            use.name.lower(): int((points.use == use).sum())
-            for use in QuoteUse
-            if (points.use == use).any()
-        }
-        raise InputError(
-            "SURF-E01",
-            f"none of {len(quotes)} quotes of {quotes.underlying} gives a smile",
-            rule=f"some expiry has {chosen.least_strikes} strikes with a usable quote",
-            cure="check the time of the quotes, their unit (coin or USD) and the forwards",
-            **verdicts,
-        )
+        raise _nothing_usable(quotes, points, settings)
     chain.scale_poor()
-    return _surface(quotes, chosen, chain, forwards)
+    return _surface(quotes, settings, chain, forwards)
+
+
+def _unchanged(before: Surface, quotes: ChainQuotes, expiry_us: Ints) -> list[int]:
+    """Return the places of expiries with a smile whose quotes are as they were."""
+    same = []
+    known = {int(each): i for i, each in enumerate(before.points.expiry_us)}
+    for i, expiry in enumerate(expiry_us.tolist()):
+        place = known.get(expiry, -1)
+        if place < 0 or before.row_of[place] < 0 or before.sources[place] is SliceSource.SCALED:
+            continue
+        if _fingerprint(before.quotes, expiry) == _fingerprint(quotes, expiry):
+            same.append(i)
+    return same
+
+
+def _fingerprint(quotes: ChainQuotes, expiry_us: int) -> bytes:
+    """Return all numbers of one expiry's quotes, in order of option."""
+    rows = np.flatnonzero(quotes.expiry_us == expiry_us)
+    rows = rows[np.lexsort((quotes.is_call[rows], quotes.strike[rows]))]
+    columns = (quotes.strike, quotes.bid, quotes.ask, quotes.mark_volatility, quotes.forward)
+    numbers = np.vstack([column[rows] for column in columns])
+    return numbers.tobytes() + quotes.is_call[rows].tobytes()
+
+
+def _nothing_usable(
+    quotes: ChainQuotes, points: SmilePoints, settings: SurfaceSettings
+) -> InputError:
+    verdicts = {
+        use.name.lower(): int((points.use == use).sum())
+        for use in QuoteUse
+        if (points.use == use).any()
+    }
+    return InputError(
+        "SURF-E01",
+        f"none of {len(quotes)} quotes of {quotes.underlying} gives a smile",
+        rule=f"some expiry has {settings.least_strikes} strikes with a usable quote",
+        cure="check the time of the quotes, their unit (coin or USD) and the forwards",
+        **verdicts,
+    )
 
 
 class _Chain:
@@ -138,6 +183,17 @@ class _Chain:
             self.smiles[i, START] = low
             self.smiles[i, INVERSE_STEP] = cells / (high - low)
             self.smiles[i, COUNT] = cells - 3
+
+    def take_over(self, before: Surface, kept: Ints) -> None:
+        """Keep the smiles of an earlier surface, with the time that has passed since taken off."""
+        known = {int(each): i for i, each in enumerate(before.points.expiry_us)}
+        for i in kept.tolist():
+            self.lay_out(i)
+            row = before.row_of[known[int(self.points.expiry_us[i])]]
+            self.smiles[i] = aged_smile(
+                before.smiles[row], float(self.times[i] / before.times[row])
+            )
+            self.is_live[i] = 1
 
     def fit(self, asked: Ints) -> None:
         """Fit the expiries asked for; the others keep their smiles, unless a crossing moves them."""
@@ -197,6 +253,13 @@ class _Chain:
             )  # fmt: skip
             self.outcome = np.maximum(self.outcome, before)
             self.outcome[poor] = SCALED
+
+
+def aged_smile(row: Floats, share: float) -> Floats:
+    """Return the row of the smile share·w(k): the same volatilities with a share of the time."""
+    result = row * share
+    result[RHO : COUNT + 1] = row[RHO : COUNT + 1]
+    return result
 
 
 def scaled_smile(row: Floats, c: float) -> Floats:
