@@ -20,7 +20,7 @@ from bench.machine import ROOT
 YEAR_US = 31_536_000_000_000
 DAY_US = 86_400_000_000
 TICK = 1e-4
-GRID = np.linspace(-1.5, 1.5, 121)  # where the peer holds its constraints
+GRID = 101  # points at which the peer holds its constraints
 SLOPE_MAX = 1.99
 WIDE, FLOOR, HALF_TICK = 0.05, 0.001, 5e-5
 Array = Any
@@ -131,7 +131,13 @@ def slice_by_scipy(optimize: Any, k: Array, w: Array, root: Array, *, exact: boo
         return root[:, None] * svi_jacobian(p, k)
 
     return optimize.least_squares(
-        residual, start, jac=jacobian if exact else "2-point", method="lm", x_scale="jac"
+        residual,
+        start,
+        jac=jacobian if exact else "2-point",
+        method="lm",
+        x_scale="jac",
+        ftol=1e-6,
+        xtol=1e-6,
     )
 
 
@@ -207,7 +213,8 @@ def points_of(quotes: Any, rows: Array, volatility: Array, forward: float, years
 
 def hold_slice(optimize: Any, k: Array, w: Array, root: Array, before: Array | None) -> Array:
     """Return one arbitrage-free slice: the free curve, and SLSQP under constraints where it breaks one."""
-    grid = np.union1d(GRID, np.linspace(k[0], k[-1], 61))
+    reach = 0.25 * (k[-1] - k[0])
+    grid = np.linspace(k[0] - reach, k[-1] + reach, GRID)
     earlier = svi(before, grid) if before is not None else np.zeros(len(grid))
 
     def shape(p: Array) -> Array:
@@ -216,20 +223,44 @@ def hold_slice(optimize: Any, k: Array, w: Array, root: Array, before: Array | N
     def above(p: Array) -> Array:
         return (svi(p, grid) - earlier) / (earlier + 1e-4)
 
+    def rise(p: Array) -> Array:
+        return svi_jacobian(p, grid) / (earlier + 1e-4)[:, None]
+
     free = slice_by_scipy(optimize, k, w, root, exact=True).x
-    if free[1] > 0 and abs(free[2]) < 1 and shape(free).min() >= 0 and above(free).min() >= 0:
+    is_curve = free[1] > 0.0 and abs(free[2]) < 1.0
+    if is_curve and shape(free).min() >= 0.0 and above(free).min() >= 0.0:
         return free
-    start = free if free[1] > 0 and abs(free[2]) < 1 else start_of(k, w)
-    return optimize.minimize(
-        lambda p: float(np.sum((root * (svi(p, k) - w)) ** 2)),
-        start,
-        jac=lambda p: 2.0 * (root**2 * (svi(p, k) - w)) @ svi_jacobian(p, k),
-        method="SLSQP",
-        bounds=[(-1.0, 5.0), (1e-6, 2.0), (-0.999, 0.999), (k[0] - 1.0, k[-1] + 1.0), (1e-4, 5.0)],
-        constraints=[
-            {"type": "ineq", "fun": shape},
-            {"type": "ineq", "fun": above, "jac": lambda p: svi_jacobian(p, grid) / (earlier + 1e-4)[:, None]},
-            {"type": "ineq", "fun": lambda p: SLOPE_MAX - p[1] * (1.0 + abs(p[2]))},
-        ],
-        options={"maxiter": 100, "ftol": 1e-9},
-    ).x  # fmt: skip
+    low = np.array([-20.0, 1e-4, -0.99, k[0] - 5.0, 0.02 * (k[-1] - k[0])])
+    high = np.array([2.0, 10.0, 0.99, k[-1] + 5.0, 10.0])
+    size = 1.0 + float(np.sum((root * (svi(free, k) - w)) ** 2))
+    for start in (free, start_of(k, w)):
+        start = np.clip(start, low, high)
+        norm = np.sqrt(size) / np.linalg.norm(root[:, None] * svi_jacobian(start, k), axis=0)
+        held = optimize.minimize(
+            lambda x, n: float(np.sum((root * (svi(x * n, k) - w)) ** 2)) / size,
+            start / norm,
+            (norm,),
+            jac=lambda x, n: (
+                2.0 * n * ((root**2 * (svi(x * n, k) - w)) @ svi_jacobian(x * n, k)) / size
+            ),
+            method="SLSQP",
+            bounds=list(zip(low / norm, high / norm, strict=True)),
+            constraints=[
+                {"type": "ineq", "args": (norm,), "fun": lambda x, n: shape(x * n)},
+                {
+                    "type": "ineq",
+                    "args": (norm,),
+                    "fun": lambda x, n: above(x * n),
+                    "jac": lambda x, n: rise(x * n) * n,
+                },
+                {
+                    "type": "ineq",
+                    "args": (norm,),
+                    "fun": lambda x, n: SLOPE_MAX - x[1] * n[1] * (1.0 + abs(x[2] * n[2])),
+                },
+            ],
+            options={"maxiter": 60, "ftol": 1e-6},
+        )
+        if held.success:
+            break
+    return held.x * norm
