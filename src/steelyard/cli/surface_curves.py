@@ -230,7 +230,9 @@ def day_name(time_us: int) -> str:
 def days_text(days: float) -> str:
     """Return a time to expiry in words.
 
-    >>> days_text(0.437), days_text(45.9)
-    ('10 h', '46 d')
+    >>> days_text(0.437), days_text(1.44), days_text(45.9)
+    ('10 h', '1.4 d', '46 d')
     """
-    return f"{days * 24:.0f} h" if days < 2.0 else f"{days:.0f} d"
+    if days < 1.0:
+        return f"{days * 24:.0f} h"
+    return f"{days:.1f}".removesuffix(".0") + " d" if days < 3.0 else f"{days:.0f} d"

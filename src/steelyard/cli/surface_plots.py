@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.cli.plots import DEBT, DPI, FAINT, FUND, INK, STYLE, WIDTH_PX
+from steelyard.cli.plots import DEBT, DPI, FAINT, FUND, INK, STYLE, WIDTH_PX, _plain_log, _say_empty
 from steelyard.cli.surface_curves import (
     REASONS,
     SmileView,
@@ -34,9 +34,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLUMNS = 3
-PANEL_PX, HEAD_PX, FOOT_PX = 330, 190, 60
-MARK, USED, FIT = "#D55E00", "#3D5A73", FUND
+WIDTHS_LABEL = "log-moneyness, widths of σ√T"
+PANEL_PX, HEAD_PX, FOOT_PX = 345, 228, 60
+MARK, USED, FIT, RISK = "#D55E00", "#33475B", FUND, "#C62828"
 G_SHOWN = (-0.15, 1.6)
+GAP_LINEAR = 0.01  # percent: below it the axis of distances is linear
 Lines = Sequence[tuple[SmileView, Any]]
 
 
@@ -89,10 +91,19 @@ def _panels(figure: Figure, count: int) -> list[Axes]:
     height = float(figure.get_figheight()) * DPI
     rows = -(-count // COLUMNS)
     grid = figure.add_gridspec(
-        rows, COLUMNS, left=0.05, right=0.975, wspace=0.17, hspace=0.42,
+        rows, COLUMNS, left=0.05, right=0.975, wspace=0.17, hspace=0.52,
         top=1 - HEAD_PX / height, bottom=FOOT_PX / height,
     )  # fmt: skip
     return [figure.add_subplot(grid[i // COLUMNS, i % COLUMNS]) for i in range(count)]
+
+
+def _panel_title(axes: Axes, view: SmileView, told: str) -> None:
+    """Write the expiry over a panel, and a line on how it came out below that."""
+    axes.set_title(f"{view.name}, {days_text(view.days)}", pad=15)
+    axes.annotate(
+        told, (0, 1), xytext=(0, 4), xycoords="axes fraction", textcoords="offset points", size=7,
+        color="#666666",
+    )  # fmt: skip
 
 
 # -- smiles --------------------------------------------------------------------------------------
@@ -118,19 +129,16 @@ def _plot_smile(axes: Axes, view: SmileView) -> None:
         _plot_unused(axes, view, view.use == use, colour, use)
     used = view.is_used
     axes.vlines(
-        view.strike[used], view.bid[used], view.ask[used], color=USED, linewidth=1.6, alpha=0.55,
+        view.strike[used], view.bid[used], view.ask[used], color=USED, linewidth=1.8, alpha=0.75,
         zorder=3,
     )  # fmt: skip
     axes.plot(view.strike, view.mark, "o", color=MARK, markersize=2.0, linewidth=0, zorder=4)
     axes.plot(view.curve_strike, view.curve, color=FIT, linewidth=1.1, zorder=5)
     axes.axvline(view.report.forward, color=FAINT, linewidth=0.7, linestyle=":", zorder=1)
-    axes.set_title(f"{view.name}  ({days_text(view.days)})")
     error = view.report.rmse
     told = "" if error != error else f", RMSE {error:.2f}"
-    axes.annotate(
-        f"{view.report.source.value}, {view.report.used}/{view.report.quotes} quotes{told}",
-        (1, 1.025), xycoords="axes fraction", ha="right", size=7, color=FAINT,
-    )  # fmt: skip
+    used_text = f"{view.report.used} of {view.report.quotes} quotes"
+    _panel_title(axes, view, f"{view.report.source.value}, {used_text}{told}")
     _strike_axis(axes, float(view.curve_strike[0]), float(view.curve_strike[-1]))
 
 
@@ -165,7 +173,7 @@ def _smile_legend(figure: Figure, views: list[SmileView]) -> None:
         Line2D([], [], color=FIT, linewidth=1.4, label="fit"),
         Line2D(
             [], [], color=USED, marker="|", linewidth=0, markersize=8, markeredgewidth=1.6,
-            alpha=0.6, label="bid–ask, used",
+            alpha=0.8, label="bid–ask, used",
         ),
         Line2D([], [], color=MARK, marker="o", linewidth=0, markersize=3, label="venue's mark"),
     ]  # fmt: skip
@@ -181,7 +189,7 @@ def _smile_legend(figure: Figure, views: list[SmileView]) -> None:
                     markersize=8,
                     markeredgewidth=1.4,
                     label=f"{name} ({counts[use]:,})",
-                )  # fmt: skip
+                )
             )
     handles.append(
         Line2D([], [], color=FAINT, marker="^", linewidth=0, markersize=3, label="bid only")
@@ -248,16 +256,17 @@ def _draw_surface(figure: Figure, surface: Surface, views: list[SmileView]) -> N
             grid.x, np.full(len(grid.x), np.log10(view.days)), grid.volatility[at], color=INK,
             linewidth=0.7, zorder=2,
         )  # fmt: skip
-    solid.view_init(elev=24, azim=-58)
-    solid.set_box_aspect((1.15, 1.25, 0.75), zoom=0.98)
-    solid.set_xlabel("log-moneyness, widths")
+    solid.view_init(elev=26, azim=-56)
+    solid.set_box_aspect((1.2, 1.25, 0.72), zoom=1.02)
+    solid.set_ylim(depth[-1], depth[0])  # the long expiries, mostly lower, in front
+    solid.set_xlabel(WIDTHS_LABEL)
     solid.set_ylabel("time to expiry (log scale)", labelpad=8)
     solid.set_zlabel("volatility, %")
     ticks = _day_ticks(float(grid.days[0]), float(grid.days[-1]))
     solid.set_yticks([np.log10(tick) for tick in ticks], [days_text(tick) for tick in ticks])
     solid.tick_params(labelsize=7, pad=1)
     _plot_heat(figure, grid, live, ticks)
-    bottom = figure.add_gridspec(1, 3, left=0.05, right=0.975, top=0.29, bottom=0.055, wspace=0.25)
+    bottom = figure.add_gridspec(1, 3, left=0.06, right=0.975, top=0.29, bottom=0.055, wspace=0.25)
     _plot_term(figure.add_subplot(bottom[0]), live, ticks)
     _plot_skew(figure.add_subplot(bottom[1]), surface, live, ticks)
     _plot_carry(figure.add_subplot(bottom[2]), surface, live, ticks)
@@ -274,7 +283,7 @@ def _plot_heat(figure: Figure, grid: Any, live: list[SmileView], ticks: list[flo
     for view in live:
         axes.plot([grid.x[0]], [view.days], ">", color=INK, markersize=3.5, clip_on=False)
     axes.set_title("From above (▸ expiries)")
-    axes.set_xlabel("log-moneyness, widths")
+    axes.set_xlabel(WIDTHS_LABEL)
     _day_axis(axes.yaxis, ticks)
     bar = figure.colorbar(shown, cax=figure.add_axes((0.95, 0.43, 0.012, 0.445)))
     bar.outline.set_visible(False)  # type: ignore[operator]
@@ -312,18 +321,13 @@ def _plot_skew(axes: Axes, surface: Surface, live: list[SmileView], ticks: list[
 
 
 def _plot_carry(axes: Axes, surface: Surface, live: list[SmileView], ticks: list[float]) -> None:
-    axes.set_title("Forward against the index, a year")
+    axes.set_title("Forward above the index")
     axes.set_ylabel("%")
     if not surface.index > 0.0:
-        axes.text(
-            0.5, 0.5, "the chain has no index", transform=axes.transAxes, ha="center", color=FAINT
-        )
-        axes.set_yticks([])
+        _say_empty(axes, "the chain has no index")
         return
-    carry = [100.0 * np.log(v.report.forward / surface.index) / v.report.time_years for v in live]
-    days = np.array([view.days for view in live])
-    long = days >= 1.0  # below a day the index's own noise is all one sees
-    axes.plot(days[long], np.array(carry)[long], "o-", color="#CC79A7", markersize=3)
+    above = [100.0 * (view.report.forward / surface.index - 1.0) for view in live]
+    axes.plot([view.days for view in live], above, "o-", color="#CC79A7", markersize=3)
     axes.axhline(0, color=FAINT, linewidth=0.8)
     _time_axis(axes, ticks)
 
@@ -332,6 +336,12 @@ def _day_ticks(low: float, high: float) -> list[float]:
     marks = (0.25, 0.5, 1.0, 2.0, 4.0, 7.0, 14.0, 30.0, 60.0, 120.0, 240.0, 365.0, 730.0, 1460.0)
     inside = [mark for mark in marks if 0.99 * low <= mark <= 1.01 * high]
     return inside or [low]
+
+
+def _thinned(ticks: list[float], most: int) -> list[float]:
+    """Return at most so many of the ticks, the last among them."""
+    every = -(-len(ticks) // most)
+    return ticks[::-1][::every][::-1]
 
 
 def _day_axis(axis: Any, ticks: list[float]) -> None:
@@ -344,7 +354,7 @@ def _day_axis(axis: Any, ticks: list[float]) -> None:
 
 def _time_axis(axes: Axes, ticks: list[float]) -> None:
     axes.set_xscale("log")
-    _day_axis(axes.xaxis, ticks)
+    _day_axis(axes.xaxis, _thinned(ticks, 6))
     axes.set_xlabel("time to expiry (log scale)")
 
 
@@ -364,7 +374,7 @@ def _draw_residuals(figure: Figure, surface: Surface, views: list[SmileView]) ->
         if number % COLUMNS == 0:
             axes.set_ylabel("volatility points")
         if number >= len(views) - COLUMNS:
-            axes.set_xlabel("log-moneyness, widths")
+            axes.set_xlabel(WIDTHS_LABEL)
     _legend_in_head(
         figure,
         [
@@ -397,13 +407,10 @@ def _plot_residuals(axes: Axes, view: SmileView, limit: float) -> None:
     axes.set_ylim(-limit, limit)
     reach = max(1.0, float(np.abs(x).max()) * 1.08) if len(x) else 1.0
     axes.set_xlim(-reach, reach)
-    axes.set_title(f"{view.name}  ({days_text(view.days)})")
     share = view.report.inside
     told = "no quote serves" if not len(x) else f"RMSE {view.report.rmse:.2f}"
-    met = "" if share != share else f", {100.0 * share:.0f} % inside"
-    axes.annotate(
-        f"{told}{met}", (1, 1.025), xycoords="axes fraction", ha="right", size=7, color=FAINT
-    )
+    met = "" if share != share else f", {100.0 * share:.1f} % of two-sided quotes met"
+    _panel_title(axes, view, told + met)
 
 
 # -- arbitrage -----------------------------------------------------------------------------------
@@ -412,7 +419,7 @@ def _plot_residuals(axes: Axes, view: SmileView, limit: float) -> None:
 def _draw_arbitrage(figure: Figure, surface: Surface, views: list[SmileView]) -> None:
     _head(figure, surface, "arbitrage")
     grid = figure.add_gridspec(
-        2, 2, left=0.05, right=0.85, top=0.885, bottom=0.05, wspace=0.2, hspace=0.25
+        2, 2, left=0.06, right=0.975, top=0.885, bottom=0.05, wspace=0.24, hspace=0.25
     )
     shapes = durrleman_lines(surface, views)
     k, variances = variance_lines(surface, views)
@@ -422,9 +429,6 @@ def _draw_arbitrage(figure: Figure, surface: Surface, views: list[SmileView]) ->
     _plot_least(axes[1], [view for view, _, _ in shapes], colours)
     _plot_variances(axes[2], k, variances, colours)
     _plot_gaps(axes[3], k, variances, colours)
-    handles, labels = axes[2].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="upper left", bbox_to_anchor=(0.86, 0.885), title="expiry",
-                  alignment="left")  # fmt: skip
 
 
 def _colours(count: int) -> list[Any]:
@@ -442,20 +446,20 @@ def _plot_durrleman(
         axes.plot(x, g, color=colour, linewidth=1.0)
     least = min(low, *(float(g.min()) * 1.1 for _, _, g in shapes))
     axes.set_ylim(max(least, -3.0), high)
-    axes.axhspan(-1e3, 0.0, color=DEBT, alpha=0.12, linewidth=0)
-    axes.axhline(0.0, color=DEBT, linewidth=1.6)
-    axes.set_xlabel("log-moneyness, widths")
+    axes.axhspan(-1e3, 0.0, color=RISK, alpha=0.1, linewidth=0)
+    axes.axhline(0.0, color=RISK, linewidth=1.8)
+    axes.set_xlabel(WIDTHS_LABEL)
     axes.set_ylabel("g (no unit)")
 
 
 def _plot_least(axes: Axes, views: list[SmileView], colours: list[Any]) -> None:
     """Draw the least g of each expiry on the dense grid, with its figure."""
-    axes.set_title("Least g of each expiry on the dense grid (log scale)")
+    axes.set_title("Least g of each expiry; its colour in all four")
     axes.set_xscale("symlog", linthresh=1e-4)
     values = [view.report.least_durrleman for view in views]
     places = np.arange(len(views))
     axes.barh(places, values, color=colours[: len(views)], height=0.62)
-    axes.axvline(0.0, color=DEBT, linewidth=1.6)
+    axes.axvline(0.0, color=RISK, linewidth=1.8)
     axes.set_yticks(places, [view.name for view in views])
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
@@ -468,35 +472,35 @@ def _plot_least(axes: Axes, views: list[SmileView], colours: list[Any]) -> None:
     if min(values) < 0.0:
         ticks = [-1.0, -1e-2, -1e-4, *ticks]
     axes.set_xticks(ticks, [f"{tick:g}".replace("-", "−") for tick in ticks])
-    axes.set_xlabel("least g, zero is the red line")
+    axes.set_xlabel("least g on the dense grid (log scale), red line: zero")
 
 
 def _plot_variances(axes: Axes, k: Any, lines: Lines, colours: list[Any]) -> None:
-    axes.set_title("Calendars: total variance at equal strike, lines must not cross")
+    axes.set_title("Calendars: total variance, lines must not cross")
     for (view, w), colour in zip(lines, colours, strict=False):
         axes.plot(k, w, color=colour, linewidth=1.0, label=view.name)
     axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    _plain_log(axes.yaxis, (1.0, 2.0, 5.0) if high < 1000.0 * low else (1.0,))
     axes.set_xlabel("log-moneyness ln(strike/forward)")
-    axes.set_ylabel("total variance, volatility² × years (log scale)")
+    axes.set_ylabel("volatility² × years (log scale)")
 
 
 def _plot_gaps(axes: Axes, k: Any, lines: list[tuple[SmileView, Any]], colours: list[Any]) -> None:
-    axes.set_title("Distance to the expiry before, share of its own variance")
+    axes.set_title("Calendars: distance to the expiry before")
     gaps = calendar_gaps(lines)
+    if not gaps:
+        _say_empty(axes, "one expiry has no neighbour")
+        return
     for (_, gap), colour in zip(gaps, colours[1:], strict=False):
         axes.plot(k, gap, color=colour, linewidth=1.0)
-    axes.axhline(0.0, color=DEBT, linewidth=1.6)
-    lowest = min((float(gap.min()) for _, gap in gaps), default=0.0)
-    axes.set_ylim(min(-6.0, 1.1 * lowest), 100.0)
-    axes.axhspan(-1e4, 0.0, color=DEBT, alpha=0.12, linewidth=0)
+    axes.axhline(0.0, color=RISK, linewidth=1.8)
+    axes.set_yscale("symlog", linthresh=GAP_LINEAR, linscale=0.4)
+    lowest = min(float(gap.min()) for _, gap in gaps)
+    axes.set_ylim(min(-GAP_LINEAR, 2.0 * lowest), 130.0)
+    axes.axhspan(-1e4, 0.0, color=RISK, alpha=0.1, linewidth=0)
+    ticks = [tick for tick in (-100.0, -10.0, -1.0, -0.1) if tick > 2.0 * lowest]
+    ticks += [0.0, 0.01, 0.1, 1.0, 10.0, 100.0]
+    axes.set_yticks(ticks, [f"{tick:g}".replace("-", "−") for tick in ticks])
     axes.set_xlabel("log-moneyness ln(strike/forward)")
-    axes.set_ylabel("%, below zero is arbitrage")
-    if not gaps:
-        axes.text(
-            0.5,
-            0.5,
-            "one expiry has no neighbour",
-            transform=axes.transAxes,
-            ha="center",
-            color=FAINT,
-        )
+    axes.set_ylabel("% of its own variance (log scale), below zero is arbitrage")
