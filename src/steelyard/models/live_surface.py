@@ -6,6 +6,7 @@ back. Replay reads the events; no fit is ever done again.
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 
 from steelyard.feeds.option_chain import ChainQuotes
@@ -61,6 +62,28 @@ def surface_event(surface: Surface, time_us: int, origin: str, origin_seq: int) 
         )  # fmt: skip
     return SurfaceUpdate(
         time_us, origin, origin_seq, surface.underlying, surface.index, smiles, surface.time_us
+    )
+
+
+def carried_event(event: SurfaceUpdate, anchor_us: int, index_price: float) -> SurfaceUpdate:
+    """Return a surface carried to another moment and index price, by tenor and moneyness.
+
+    As `feeds.chains` carries a chain: expiries move with the time, forwards with the index, smiles stay.
+
+    >>> from steelyard.models.example import START_US, example_chain
+    >>> event = surface_event(fit_surface(example_chain()), START_US, "surface:BTC", 1)
+    >>> carried_event(event, START_US + 1_000_000, 120_000.0).smiles[0].forward / event.smiles[0].forward
+    2.0
+    """
+    shift_us, factor = anchor_us - event.exchange_time_us, index_price / event.index_price
+    smiles = [
+        msgspec.structs.replace(
+            smile, expiry_us=smile.expiry_us + shift_us, forward=smile.forward * factor
+        )
+        for smile in event.smiles
+    ]
+    return msgspec.structs.replace(
+        event, time_us=anchor_us, exchange_time_us=anchor_us, index_price=index_price, smiles=smiles
     )
 
 

@@ -51,7 +51,7 @@ def fit_surface(quotes: ChainQuotes, settings: SurfaceSettings | None = None) ->
     >>> from steelyard.models.example import example_chain
     >>> surface = fit_surface(example_chain())
     >>> surface.is_arbitrage_free, surface.implied_volatility(60_000.0, 30 / 365).round(3).tolist()
-    (True, 0.508)
+    (True, 0.515)
     """
     return _fit(quotes, settings or SurfaceSettings(), None)
 
