@@ -72,3 +72,17 @@ def test_HOUS_014_untrue_example_is_found() -> None:
 def test_HOUS_014_example_of_a_compiled_function_is_found() -> None:
     source = '@njit\ndef two():\n    """Return two.\n\n    >>> two()\n    3\n    """\n'
     assert [name for name, _, _ in docstrings(source)] == ["two"]
+
+
+PAGES = [
+    path.relative_to(ROOT).as_posix()
+    for path in sorted((ROOT / "docs").glob("*.md"))
+    if ">>>" in path.read_text(encoding="utf-8")
+]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_HOUS_014_examples_of_a_page_are_true(path: str) -> None:
+    result = doctest.testfile(str(ROOT / path), module_relative=False, optionflags=doctest.ELLIPSIS)
+    assert result.attempted > 0
+    assert result.failed == 0
