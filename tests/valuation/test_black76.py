@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import mpmath as mp
@@ -250,6 +251,13 @@ def test_VALU_016_call_less_put_is_forward_less_strike() -> None:
     call = black76_price(True, f, k, sigma, t)
     put = black76_price(False, f, k, sigma, t)
     assert (np.abs((call - put) - (f - k)) <= 2.0**-52 * np.maximum(f, k)).all()
+
+
+def test_VALU_017_a_column_of_one_broadcasts_with_numbers_without_a_warning() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        price = black76_price([True], 6e4, [6e4], 0.65, 0.1)
+    assert price.shape == (1,)
 
 
 def test_VALU_017_arguments_broadcast() -> None:

@@ -185,4 +185,5 @@ def broadcast(is_call: ArrayLike, *columns: ArrayLike) -> tuple[NDArray[Any], ..
     """Return the flags as bool and the columns as float64, all C-contiguous and of one shape."""
     arrays = [np.asarray(is_call, dtype=np.bool_)]
     arrays += [np.asarray(column, dtype=np.float64) for column in columns]
-    return tuple(np.asarray(array, order="C") for array in np.broadcast_arrays(*arrays))
+    shape = np.broadcast_shapes(*(array.shape for array in arrays))
+    return tuple(np.asarray(np.broadcast_to(array, shape), order="C") for array in arrays)
