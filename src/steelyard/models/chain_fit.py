@@ -30,8 +30,8 @@ from steelyard.valuation.compiled import kernel, routine
 from steelyard.valuation.elementary import log
 from steelyard.valuation.smiles import COUNT, RHO, B, total_variance
 
-PER_CELL_FIT = 8  # grid points to a cell of the correction while fitting
-PER_CELL_PROOF = 32  # and when the result is certified
+PER_CELL_FIT: Any = np.int64(8)  # grid points to a cell of the correction while fitting
+PER_CELL_PROOF: Any = np.int64(32)  # and when the result is certified
 ROUNDS_MAX = 6
 # As numpy integers: a literal would make numba compile its callees once more for each value.
 NONE: Any = np.int64(0)
@@ -278,14 +278,16 @@ def fit_curves(
 
 
 @routine
-def lift_all(smiles: Any, is_live: Any, shape: Any, grids: Any, outcome: Any) -> None:
-    """In order of expiry, lift each smile that is not sound on the fine grids of itself and of the one before."""
+def lift_all(
+    smiles: Any, is_live: Any, shape: Any, per_cell: int, grids: Any, outcome: Any
+) -> None:
+    """In order of expiry, lift each smile that is not sound on the grids of itself and of the one before."""
     grid, other = grids
     others = 0
     before = -1
     for i in range(smiles.shape[0]):
         if is_live[i] > 0:
-            size = fill_grid(smiles, i, shape, PER_CELL_PROOF, grid)
+            size = fill_grid(smiles, i, shape, per_cell, grid)
             if lift(smiles, i, before, shape, grid, size, other, others):
                 outcome[i] = LIFTED
             before = i
@@ -339,37 +341,45 @@ def add_corrections(
 
 
 @routine
-def certify(smiles: Any, is_live: Any, shape: Any, grid: Any, outcome: Any) -> None:
+def certify(smiles: Any, is_live: Any, shape: Any, grid: Any, outcome: Any) -> Any:
     """Soften corrections until no smile allows a butterfly and no two neighbours touch, on the fine grid.
 
-    Ends: without any correction the bare curves are left, which are sound.
+    Returns whether that was reached. A smile is looked at again only when it or a neighbour changed.
     """
+    expiries = smiles.shape[0]
+    is_due = np.ones(expiries, np.int64)
     for turn in range(SOFTENINGS_MAX):
         part = 0.6 if turn < SOFTENINGS_MAX - 1 else 0.0
+        changed = np.zeros(expiries, np.int64)
+        for i in range(expiries):
+            before = neighbour(is_live, i, -1)
+            after = neighbour(is_live, i, 1)
+            is_near = is_due[i] > 0
+            if before >= 0:
+                is_near |= is_due[before] > 0
+            if after >= 0:
+                is_near |= is_due[after] > 0
+            if (is_live[i] == 0) | (not is_near):
+                continue
+            size = fill_grid(smiles, i, shape, PER_CELL_PROOF, grid)
+            if is_due[i] > 0 and not least_shape(smiles, i, grid, size) > 0.0:
+                changed[i] = 1
+            if before >= 0 and not least_distance(smiles, before, smiles, i, grid, size) > 0.0:
+                changed[i] = 1
+                changed[before] = 1
+            if after >= 0 and not least_distance(smiles, i, smiles, after, grid, size) > 0.0:
+                changed[i] = 1
+                changed[after] = 1
         is_done = True
-        for i in range(smiles.shape[0]):
-            if is_live[i] > 0:
-                size = fill_grid(smiles, i, shape, PER_CELL_PROOF, grid)
-                before = neighbour(is_live, i, -1)
-                after = neighbour(is_live, i, 1)
-                if not least_shape(smiles, i, grid, size) > 0.0:
-                    soften(smiles, i, part)
-                    outcome[i] = SOFTENED
-                    is_done = False
-                if before >= 0 and not least_distance(smiles, before, smiles, i, grid, size) > 0.0:
-                    soften(smiles, i, part)
-                    soften(smiles, before, part)
-                    outcome[i] = SOFTENED
-                    outcome[before] = SOFTENED
-                    is_done = False
-                if after >= 0 and not least_distance(smiles, i, smiles, after, grid, size) > 0.0:
-                    soften(smiles, i, part)
-                    soften(smiles, after, part)
-                    outcome[i] = SOFTENED
-                    outcome[after] = SOFTENED
-                    is_done = False
+        for i in range(expiries):
+            is_due[i] = changed[i]
+            if changed[i] > 0:
+                soften(smiles, i, part)
+                outcome[i] = SOFTENED
+                is_done = False
         if is_done:
-            break
+            return True
+    return False
 
 
 @kernel(types.void(TABLE, DATA, WHOLE, WHOLE, DATA, TABLE, WHOLE, WHOLE), *BUILT_FROM)
@@ -406,10 +416,10 @@ def fit_chain(
             smiles[i, COUNT] = 0.0
     crossed = np.zeros(smiles.shape[0], np.int64)
     fit_curves(smiles, is_live, asked, shape, pull, parts, grids[0], space, outcome)
-    lift_all(smiles, is_live, shape, grids, outcome)
+    lift_all(smiles, is_live, shape, PER_CELL_FIT, grids, outcome)
     add_corrections(smiles, is_live, asked, counts, shape, pull, parts, grids[0], space, crossed)
-    certify(smiles, is_live, shape, grids[0], outcome)
-    lift_all(smiles, is_live, shape, grids, outcome)
+    if not certify(smiles, is_live, shape, grids[0], outcome):
+        lift_all(smiles, is_live, shape, PER_CELL_PROOF, grids, outcome)
     for i in range(smiles.shape[0]):
         if (outcome[i] == ALONE) & (crossed[i] == JOINT):
             outcome[i] = JOINT

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.feeds.option_chain import ChainQuotes
+from steelyard.models.groups import group_median, group_weighted_median
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -50,23 +51,23 @@ def find_forwards(quotes: ChainQuotes, expiry_us: Ints, expiry_of: Ints) -> Forw
     the index. The venue's number is the median over the expiry's rows.
     """
     count = len(expiry_us)
-    value, parity, width = (np.full(count, np.nan) for _ in range(3))
+    value = np.full(count, np.nan)
     source = [ForwardSource.NONE] * count
-    index = _median(quotes.index[quotes.index > 0.0])
-    for i in range(count):
-        rows = np.flatnonzero(expiry_of == i)
-        given = quotes.forward[rows]
-        venue = _median(given[given > 0.0])
-        is_listed = venue > 0.0 and not quotes.is_synthetic[rows].any()
-        parity[i], width[i] = parity_forward(quotes, rows)
-        for kind, found in (
-            (ForwardSource.FUTURE, venue if is_listed else np.nan),
-            (ForwardSource.PARITY, parity[i]),
-            (ForwardSource.VENUE, venue),
-        ):
-            if found > 0.0:
-                value[i], source[i] = found, kind
-                break
+    prices = quotes.index[quotes.index > 0.0]
+    index = float(np.median(prices)) if len(prices) else float("nan")
+    given = np.where(quotes.forward > 0.0, quotes.forward, np.nan)
+    venue = group_median(given, expiry_of, count)
+    is_made_up = np.zeros(count, np.bool_)
+    is_made_up[expiry_of[quotes.is_synthetic]] = True
+    parity, width = parity_forwards(quotes, expiry_of, count)
+    choices = (
+        (ForwardSource.FUTURE, np.where(is_made_up, np.nan, venue)),
+        (ForwardSource.PARITY, parity),
+        (ForwardSource.VENUE, venue),
+    )
+    for kind, found in choices:
+        for i in np.flatnonzero(~(value > 0.0) & (found > 0.0)).tolist():
+            value[i], source[i] = found[i], kind
     known = np.flatnonzero(value > 0.0)
     for i in np.flatnonzero(~(value > 0.0)).tolist():
         if len(known) and index > 0.0:
@@ -77,38 +78,47 @@ def find_forwards(quotes: ChainQuotes, expiry_us: Ints, expiry_of: Ints) -> Forw
     return Forwards(expiry_us, value, source, parity, width)
 
 
-def parity_forward(quotes: ChainQuotes, rows: Ints) -> tuple[float, float]:
-    """Return (forward, width of the tightest bounds) of one expiry by parity; NaN if nothing tells.
+def parity_forwards(quotes: ChainQuotes, expiry_of: Ints, count: int) -> tuple[Floats, Floats]:
+    """Return (forward, width of the tightest bounds) of each expiry by parity; NaN where nothing tells.
 
-    Only strikes whose call and put are quoted on both sides, uncrossed, count.
+    Only strikes whose call and put are quoted on both sides, uncrossed, count, and two of them are needed.
     """
-    bid, ask = quotes.bid[rows], quotes.ask[rows]
-    good = rows[(bid > 0.0) & (ask >= bid) & np.isfinite(ask) & (quotes.strike[rows] > 0.0)]
-    calls, puts = good[quotes.is_call[good]], good[~quotes.is_call[good]]
-    strikes, at_call, at_put = np.intersect1d(
-        quotes.strike[calls], quotes.strike[puts], return_indices=True
+    bid, ask = quotes.bid, quotes.ask
+    good = np.flatnonzero((bid > 0.0) & (ask >= bid) & np.isfinite(ask) & (quotes.strike > 0.0))
+    order = good[np.lexsort((quotes.is_call[good], quotes.strike[good], expiry_of[good]))]
+    put, call = order[:-1], order[1:]
+    is_pair = (
+        (expiry_of[put] == expiry_of[call])
+        & (quotes.strike[put] == quotes.strike[call])
+        & ~quotes.is_call[put]
+        & quotes.is_call[call]
     )
-    if len(strikes) < LEAST_STRIKES:
-        return np.nan, np.nan
-    call, put = calls[at_call], puts[at_put]
-    low = quotes.bid[call] - quotes.ask[put]
-    high = quotes.ask[call] - quotes.bid[put]
+    put, call = put[is_pair], call[is_pair]
+    strike = quotes.strike[call]
+    low, high = bid[call] - ask[put], ask[call] - bid[put]
     if quotes.is_inverse:
         sound = high < 1.0
-        strikes, low, high = strikes[sound], low[sound], high[sound]
-        lowest, highest = strikes / (1.0 - low), strikes / (1.0 - high)
+        put, call, strike, low, high = (
+            put[sound],
+            call[sound],
+            strike[sound],
+            low[sound],
+            high[sound],
+        )
+        lowest, highest = strike / (1.0 - low), strike / (1.0 - high)
     else:
-        lowest, highest = strikes + low, strikes + high
-    width = highest - lowest
-    width = np.maximum(width, 1e-9 * strikes)
-    if len(width) < LEAST_STRIKES:
-        return np.nan, np.nan
-    middle = 0.5 * (lowest + highest)
-    order = np.argsort(middle, kind="stable")
-    weight = np.cumsum((1.0 / (width * width))[order])
-    place = int(np.searchsorted(weight, 0.5 * weight[-1]))
-    return float(middle[order[place]]), float(width.min())
+        lowest, highest = strike + low, strike + high
+    width = np.maximum(highest - lowest, 1e-9 * strike)
+    of = expiry_of[call]
+    enough = np.bincount(of, minlength=count) >= LEAST_STRIKES
+    forward = group_weighted_median(0.5 * (lowest + highest), 1.0 / (width * width), of, count)
+    tightest = np.full(count, np.inf)
+    np.minimum.at(tightest, of, width)
+    return np.where(enough, forward, np.nan), np.where(enough, tightest, np.nan)
 
 
-def _median(values: Floats) -> float:
-    return float(np.median(values)) if len(values) else float("nan")
+def parity_forward(quotes: ChainQuotes, rows: Ints) -> tuple[float, float]:
+    """Return (forward, width of the tightest bounds) by parity of some rows of one expiry."""
+    chosen = quotes.select(rows)
+    forward, width = parity_forwards(chosen, np.zeros(len(chosen), np.int64), 1)
+    return float(forward[0]), float(width[0])

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from steelyard.feeds.option_chain import ChainQuotes
 from steelyard.models.chain_fit import ALONE, JOINT, LIFTED, SOFTENED, fit_chain
 from steelyard.models.forwards import Forwards, find_forwards
+from steelyard.models.groups import group_median
 from steelyard.models.quotes import (
     YEAR_US,
     FitTarget,
@@ -24,7 +25,7 @@ from steelyard.models.quotes import (
 from steelyard.models.surface import Surface
 from steelyard.models.surface_report import SliceSource
 from steelyard.quantities import InputError
-from steelyard.valuation.smile_values import smile_columns
+from steelyard.valuation.smile_values import fill_total_variances, smile_columns
 from steelyard.valuation.smiles import (
     COEFFICIENTS_MAX,
     COUNT,
@@ -167,13 +168,14 @@ class _Chain:
         """Set the range of expiry i and the room for its correction."""
         first, last = int(self.offsets[i]), int(self.offsets[i + 1])
         k, w = self.data[0, first:last], self.data[1, first:last]
-        strikes = len(np.unique(k))
+        strikes = 1 + int(np.count_nonzero(np.diff(k))) if last > first else 0
         self.is_live[i] = strikes >= self.settings.least_strikes and self.times[i] > 0.0
         if not self.is_live[i]:
             return
         width = float(np.sqrt(np.interp(0.0, k, w)))
         self.shape[i] = k[0], k[-1], width
-        self.pull[i, 0] = self.settings.ridge / np.median(self.spread[first:last]) ** 2
+        middle = float(np.sort(self.spread[first:last])[(last - first) // 2])
+        self.pull[i, 0] = self.settings.ridge / (middle * middle)
         reach = REACH_WIDTHS * width
         low, high = k[0] - reach, k[-1] + reach
         cells = int(np.ceil((high - low) / (self.settings.knot_widths * width)))
@@ -207,18 +209,24 @@ class _Chain:
     def mark_outliers(self) -> NDArray[np.bool_]:
         """Mark quotes far from their smile; return the expiries that lose one."""
         points = self.points
-        hit = np.zeros(len(points.expiry_us), np.bool_)
-        for i in np.flatnonzero(self.is_live):
-            first, last = int(self.offsets[i]), int(self.offsets[i + 1])
-            rows = self.order[first:last]
-            w = smile_columns(self.smiles, int(i), self.data[0, first:last]).total_variance
-            fitted = np.sqrt(np.maximum(w, 0.0) / self.times[i])
-            miss = np.abs(fitted - points.target[rows]) / points.uncertainty[rows]
-            usual = max(1.0, float(np.median(miss)))
-            far = miss > self.settings.outlier_spreads * usual
-            if far.any():
-                points.use[rows[far]] = QuoteUse.OUTLIER
-                hit[i] = True
+        count = len(points.expiry_us)
+        hit = np.zeros(count, np.bool_)
+        live = np.flatnonzero(self.is_live)
+        if not len(live):
+            return hit
+        rows = self.order
+        w = np.empty(len(rows))
+        fill_total_variances(
+            np.ascontiguousarray(self.smiles[live]), self.times[live], self.data[0],
+            points.time_years[rows], w,
+        )  # fmt: skip
+        fitted = np.sqrt(np.maximum(w, 0.0) / points.time_years[rows])
+        miss = np.abs(fitted - points.target[rows]) / points.uncertainty[rows]
+        of = points.expiry_of[rows]
+        usual = np.fmax(1.0, group_median(miss, of, count))
+        far = (miss > self.settings.outlier_spreads * usual[of]) & (self.is_live[of] > 0)
+        points.use[rows[far]] = QuoteUse.OUTLIER
+        hit[of[far]] = True
         return hit
 
     def scale_poor(self) -> None:
