@@ -20,6 +20,7 @@ from rich.table import Table
 
 from steelyard.cli.output import console, print_json
 from steelyard.cli.surface_all import Tally, print_summary, summarise
+from steelyard.cli.surface_curves import number_text
 from steelyard.cli.surface_json import (
     day_text,
     rejected_records,
@@ -80,7 +81,7 @@ class Fitted:
 def surface_command(request: Request) -> int:
     """Fit, print and write what is asked for; return the exit code.
 
-    Errors: SCMD-E01 to SCMD-E05; those of reading a chain (FEED) and of the fit (SURF) if it gives nothing.
+    Errors: SCMD-E01 to SCMD-E04; those of reading a chain (FEED) and of the fit (SURF) if it gives nothing.
     """
     settings = _settings(request)
     _check_drawing(request)
@@ -105,6 +106,10 @@ def _settings(request: Request) -> SurfaceSettings:
     """Return the settings of the fit; wrong or contradicting options are errors."""
     if request.every and request.snapshot is not None:
         raise _unfit("--snapshot and --all are both given", "one of them", "snapshot")
+    if request.every and request.out is not None:
+        raise _unfit(
+            "--out and --all are both given", "--all writes no files; send --json to one", "out"
+        )
     if request.target not in tuple(FitTarget):
         raise _unfit(f"target {request.target!r} is unknown", "mid or mark", "target")
     if request.prices not in (None, "coin", "usd"):
@@ -167,15 +172,9 @@ def _fit(request: Request, settings: SurfaceSettings, name: str | None) -> Fitte
         )
     chains = snapshot.chains
     if request.underlying is not None:
-        if request.underlying not in chains:
-            raise InputError(
-                "SCMD-E01",
-                f"the chain has no underlying {request.underlying!r}",
-                rule="one of those that the snapshot quotes",
-                cure=f"write one of {', '.join(chains)}",
-                field="underlying",
-            )
-        chains = {request.underlying: chains[request.underlying]}
+        if request.underlying not in chains and not request.every:
+            raise _no_underlying(request, list(chains))
+        chains = {key: value for key, value in chains.items() if key == request.underlying}
     surfaces: list[Surface] = []
     failures: dict[str, SteelyardError] = {}
     for underlying, quotes in chains.items():
@@ -184,6 +183,16 @@ def _fit(request: Request, settings: SurfaceSettings, name: str | None) -> Fitte
         except SteelyardError as error:
             failures[underlying] = error
     return Fitted(snapshot, surfaces, failures)
+
+
+def _no_underlying(request: Request, present: list[str]) -> InputError:
+    return InputError(
+        "SCMD-E01",
+        f"the chain has no underlying {request.underlying!r}",
+        rule="one of those that the snapshot quotes",
+        cure=f"write one of {', '.join(present)}" if present else "see what the chain quotes",
+        field="underlying",
+    )
 
 
 def _every_snapshot(request: Request, settings: SurfaceSettings) -> int:
@@ -200,6 +209,8 @@ def _every_snapshot(request: Request, settings: SurfaceSettings) -> int:
             _print_line(_document(request, settings, fitted, with_quotes=request.quotes))
         for underlying, error in fitted.failures.items():
             print(f"steelyard: {name} {underlying}: {error}", file=sys.stderr)
+    if not tallies and code == EXIT_OK:
+        raise _no_underlying(request, [])
     summary = summarise(tallies, len(names))
     if request.as_json:
         _print_line({"summary": summary})
@@ -341,27 +352,22 @@ def _table(surface: Surface, time: str) -> Table:
 
 
 def _cells(each: SliceReport) -> list[str]:
-    left, right = (_number(slope, ".2f") for slope in each.wings)
+    left, right = (number_text(slope, ".2f") for slope in each.wings)
     return [
         day_text(each.expiry_us),
-        _number(each.time_years * 365.0, ".1f"),
-        _number(each.forward, ",.2f" if each.forward < 10_000.0 else ",.1f"),
+        number_text(each.time_years * 365.0, ".1f"),
+        number_text(each.forward, ",.2f" if each.forward < 10_000.0 else ",.1f"),
         each.forward_source.value,
-        _number(100.0 * each.volatility_at_money, ".2f"),
+        number_text(100.0 * each.volatility_at_money, ".2f"),
         each.source.value,
         f"{each.used}/{each.quotes}",
-        _number(each.rmse, ".2f"),
-        _number(each.rmse_mark, ".2f"),
-        _number(100.0 * each.inside, ".1f"),
-        _number(each.least_durrleman, ".4f"),
-        _number(each.calendar_distance, ".1e"),
+        number_text(each.rmse, ".2f"),
+        number_text(each.rmse_mark, ".2f"),
+        number_text(100.0 * each.inside, ".1f"),
+        number_text(each.least_durrleman, ".4f"),
+        number_text(each.calendar_distance, ".1e"),
         f"{left} {right}" if each.row >= 0 else "–",
     ]
-
-
-def _number(value: float, shape: str) -> str:
-    """Return a number in a shape with a true minus, a dash for none."""
-    return "–" if value != value else f"{value:{shape}}".replace("-", "−")
 
 
 def verdict_line(verdicts: dict[str, int]) -> str:

@@ -24,6 +24,7 @@ GRID_TIMES, GRID_WIDTHS = 48, 61
 WIDTHS_SHOWN = 3.0  # of the surface and of g; quotes reach as far as they do
 BEYOND = 0.25  # widths a smile is drawn beyond its quotes
 RESIDUAL_CUT = 98.0  # percentile of the residuals that the axis shows in full
+DAY_MARKS = (0.25, 0.5, 1.0, 2.0, 4.0, 7.0, 14.0, 30.0, 60.0, 120.0, 240.0, 365.0, 730.0, 1460.0)
 MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 
 REASONS = {
@@ -199,6 +200,30 @@ def residual_limit(views: list[SmileView]) -> float:
     return float(np.clip(1.3 * np.percentile(every, RESIDUAL_CUT), 0.5, 10.0))
 
 
+def strike_ticks(low: float, high: float) -> list[float]:
+    """Return a few round strikes between two, for an axis in their logarithm.
+
+    >>> strike_ticks(61_000.0, 69_500.0), strike_ticks(30_000.0, 290_000.0)
+    ([62000.0, 64000.0, 66000.0, 68000.0], [50000.0, 100000.0, 200000.0])
+    """
+    if high > 2.5 * low:
+        tens = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1.0)
+        steps = (1.0, 2.0, 5.0) if high > 8.0 * low else (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
+        found = [float(step * ten) for ten in tens for step in steps]
+    else:
+        raw = (high - low) / 5.0
+        ten = 10.0 ** float(np.floor(np.log10(raw)))
+        step = next(each * ten for each in (1.0, 2.0, 5.0, 10.0) if each * ten >= raw)
+        found = (step * np.arange(np.ceil(low / step), high / step + 1.0)).tolist()
+    return [tick for tick in found if low < tick < high]
+
+
+def day_ticks(low: float, high: float) -> list[float]:
+    """Return the usual times between two, in days, the first of the two if there is none."""
+    inside = [mark for mark in DAY_MARKS if 0.99 * low <= mark <= 1.01 * high]
+    return inside or [low]
+
+
 def headline(surface: Surface) -> tuple[str, str]:
     """Return the two lines under the title of a picture: what was fitted, and how it came out."""
     moment = time_text(surface.time_us)[:19].replace("T", " ")
@@ -236,3 +261,21 @@ def days_text(days: float) -> str:
     if days < 1.0:
         return f"{days * 24:.0f} h"
     return f"{days:.1f}".removesuffix(".0") + " d" if days < 3.0 else f"{days:.0f} d"
+
+
+def strike_text(strike: float) -> str:
+    """Return a strike as an axis shows it.
+
+    >>> strike_text(70_000.0), strike_text(0.25)
+    ('70,000', '0.25')
+    """
+    return f"{strike:,.0f}" if strike >= 1000.0 else f"{strike:.6g}"
+
+
+def number_text(value: float, shape: str) -> str:
+    """Return a number in a shape with a true minus, a dash for none.
+
+    >>> number_text(-0.5, ".2f"), number_text(float("nan"), ".2f")
+    ('−0.50', '–')
+    """
+    return "–" if value != value else f"{value:{shape}}".replace("-", "−")

@@ -16,11 +16,16 @@ from steelyard.cli.surface_curves import (
     REASONS,
     SmileView,
     calendar_gaps,
+    day_name,
+    day_ticks,
     days_text,
     durrleman_lines,
     headline,
+    number_text,
     residual_limit,
     smile_views,
+    strike_text,
+    strike_ticks,
     variance_lines,
     volatility_grid,
 )
@@ -92,13 +97,13 @@ def _table(surface: Surface) -> str:
     rows = []
     for each in surface.slices:
         cells = (
-            _day(each.expiry_us), each.forward_source.value, each.source.value,
-            _number(each.time_years * 365.0, ".2f"), _number(each.forward, ",.2f"),
-            _number(100.0 * each.volatility_at_money, ".2f"), f"{each.used} of {each.quotes}",
-            _number(each.rmse, ".2f"), _number(each.rmse_mark, ".2f"),
-            _number(100.0 * each.inside, ".1f"), _number(each.least_durrleman, ".4f"),
-            _number(each.calendar_distance, ".2e"),
-            " · ".join(_number(slope, ".3f") for slope in each.wings),
+            day_name(each.expiry_us), each.forward_source.value, each.source.value,
+            number_text(each.time_years * 365.0, ".2f"), number_text(each.forward, ",.2f"),
+            number_text(100.0 * each.volatility_at_money, ".2f"), f"{each.used} of {each.quotes}",
+            number_text(each.rmse, ".2f"), number_text(each.rmse_mark, ".2f"),
+            number_text(100.0 * each.inside, ".1f"), number_text(each.least_durrleman, ".4f"),
+            number_text(each.calendar_distance, ".2e"),
+            " · ".join(number_text(slope, ".3f") for slope in each.wings),
         )  # fmt: skip
         rows.append(_row(cells, "td", words))
     found = arbitrage_record(surface.slices)
@@ -122,16 +127,6 @@ def _row(cells: tuple[str, ...], tag: str, words: int) -> str:
         for place, cell in enumerate(cells)
     ]
     return f"<tr>{''.join(made)}</tr>"
-
-
-def _number(value: float, shape: str) -> str:
-    return "–" if value != value else f"{value:{shape}}".replace("-", "−")
-
-
-def _day(time_us: int) -> str:
-    from steelyard.cli.surface_curves import day_name
-
-    return day_name(time_us)
 
 
 # -- figures -------------------------------------------------------------------------------------
@@ -191,9 +186,9 @@ def _smiles(views: list[SmileView]) -> Any:
         _add_marks(figure, view, place)
         low, high = view.bounds()
         figure.update_yaxes(range=[low, high], **place)
+        ticks = strike_ticks(float(view.curve_strike[0]), float(view.curve_strike[-1]))
         figure.update_xaxes(
-            type="log", range=np.log10(view.curve_strike[[0, -1]]).tolist(), tickformat=",.6~g",
-            nticks=6, **_strike_ticks(view), **place,
+            type="log", range=np.log10(view.curve_strike[[0, -1]]).tolist(), tickvals=ticks, ticktext=[strike_text(tick) for tick in ticks], **place,
         )  # fmt: skip
         figure.add_vline(
             x=view.report.forward, line={"color": "#999", "width": 1, "dash": "dot"}, **place
@@ -202,25 +197,6 @@ def _smiles(views: list[SmileView]) -> Any:
     for number in range(max(0, len(views) - COLUMNS), len(views)):
         figure.update_xaxes(title_text="strike, USD (log scale)", **_place(number))
     return figure
-
-
-def _strike_ticks(view: SmileView) -> dict[str, Any]:
-    """Return a few round strikes for the axis of a panel."""
-    low, high = float(view.curve_strike[0]), float(view.curve_strike[-1])
-    if high > 2.5 * low:
-        tens = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
-        steps = (1.0, 2.0, 5.0) if high > 8.0 * low else (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
-        found = [step * ten for ten in tens for step in steps]
-    else:
-        raw = (high - low) / 5.0
-        ten = 10.0 ** np.floor(np.log10(raw))
-        step = next(each * ten for each in (1.0, 2.0, 5.0, 10.0) if each * ten >= raw)
-        found = (step * np.arange(np.ceil(low / step), high / step + 1.0)).tolist()
-    ticks = [tick for tick in found if low < tick < high]
-    return {
-        "tickvals": ticks,
-        "ticktext": [f"{tick:,.6g}" if tick < 1000 else f"{tick:,.0f}" for tick in ticks],
-    }
 
 
 def _add_quotes(figure: Any, view: SmileView, use: QuoteUse, place: dict[str, int]) -> None:
@@ -273,14 +249,12 @@ def _name_once(figure: Any) -> None:
 def _told(view: SmileView, i: int) -> str:
     """Return what pointing at a quote shows."""
     kind = "call" if view.is_call[i] else "put"
-    sides = (
-        f"bid {_number(float(view.bid[i]), '.2f')} %, ask {_number(float(view.ask[i]), '.2f')} %"
-    )
+    sides = f"bid {number_text(float(view.bid[i]), '.2f')} %, ask {number_text(float(view.ask[i]), '.2f')} %"
     verdict = QuoteUse(view.use[i]).name.lower().replace("_", " ")
     return (
         f"<b>{view.name} {view.strike[i]:,.6g} {kind}</b><br>{sides}<br>"
-        f"mark {_number(float(view.mark[i]), '.2f')} %, fit {_number(float(view.fitted[i]), '.2f')} %<br>"
-        f"fit less target {_number(float(view.residual[i]), '+.2f')} points<br>{verdict}"
+        f"mark {number_text(float(view.mark[i]), '.2f')} %, fit {number_text(float(view.fitted[i]), '.2f')} %<br>"
+        f"fit less target {number_text(float(view.residual[i]), '+.2f')} points<br>{verdict}"
     )
 
 
@@ -307,8 +281,7 @@ def _surface(surface: Surface, views: list[SmileView]) -> Any:
             hovertemplate=f"{view.name}<br>widths %{{x:.2f}}<br>%{{z:.2f}} %<extra></extra>",
         )  # fmt: skip
     _dress(figure, 760)
-    marks = (0.5, 1, 2, 4, 7, 14, 30, 60, 120, 240, 365, 730)
-    ticks = [mark for mark in marks if grid.days[0] * 0.99 <= mark <= grid.days[-1] * 1.01]
+    ticks = day_ticks(float(grid.days[0]), float(grid.days[-1]))
     figure.update_layout(
         margin={"l": 0, "r": 0, "t": 10, "b": 10},
         scene={

@@ -18,11 +18,14 @@ from steelyard.cli.surface_curves import (
     REASONS,
     SmileView,
     calendar_gaps,
+    day_ticks,
     days_text,
     durrleman_lines,
     headline,
     residual_limit,
     smile_views,
+    strike_text,
+    strike_ticks,
     variance_lines,
     volatility_grid,
 )
@@ -168,7 +171,7 @@ def _plot_unused(
 def _smile_legend(figure: Figure, views: list[SmileView]) -> None:
     from matplotlib.lines import Line2D
 
-    counts = sum(np.bincount(view.use, minlength=len(QuoteUse)) for view in views)
+    counts = np.bincount(np.concatenate([view.use for view in views]), minlength=len(QuoteUse))
     handles = [
         Line2D([], [], color=FIT, linewidth=1.4, label="fit"),
         Line2D(
@@ -211,27 +214,11 @@ def _legend_in_head(figure: Figure, handles: Sequence[Any]) -> None:
 
 def _strike_axis(axes: Axes, low: float, high: float) -> None:
     """Mark a few round strikes."""
-    from matplotlib.ticker import (
-        FixedLocator,
-        FuncFormatter,
-        MaxNLocator,
-        NullFormatter,
-        NullLocator,
-    )
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-    if high > 2.5 * low:
-        decades = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
-        steps = (1.0, 2.0, 5.0) if high > 8.0 * low else (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
-        ticks = [step * ten for ten in decades for step in steps if low < step * ten < high]
-    else:
-        found = MaxNLocator(nbins=5).tick_values(low, high)
-        ticks = [float(tick) for tick in found if low < tick < high]
-    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_major_locator(FixedLocator(strike_ticks(low, high)))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.xaxis.set_major_formatter(
-        FuncFormatter(lambda value, _: f"{value:,.6g}" if value < 1000 else f"{value:,.0f}")
-    )
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: strike_text(value)))
 
 
 # -- the whole surface ---------------------------------------------------------------------------
@@ -262,7 +249,7 @@ def _draw_surface(figure: Figure, surface: Surface, views: list[SmileView]) -> N
     solid.set_xlabel(WIDTHS_LABEL)
     solid.set_ylabel("time to expiry (log scale)", labelpad=8)
     solid.set_zlabel("volatility, %")
-    ticks = _day_ticks(float(grid.days[0]), float(grid.days[-1]))
+    ticks = day_ticks(float(grid.days[0]), float(grid.days[-1]))
     solid.set_yticks([np.log10(tick) for tick in ticks], [days_text(tick) for tick in ticks])
     solid.tick_params(labelsize=7, pad=1)
     _plot_heat(figure, grid, live, ticks)
@@ -286,7 +273,7 @@ def _plot_heat(figure: Figure, grid: Any, live: list[SmileView], ticks: list[flo
     axes.set_xlabel(WIDTHS_LABEL)
     _day_axis(axes.yaxis, ticks)
     bar = figure.colorbar(shown, cax=figure.add_axes((0.95, 0.43, 0.012, 0.445)))
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     bar.ax.set_title("%", size=8, loc="center")
 
 
@@ -330,12 +317,6 @@ def _plot_carry(axes: Axes, surface: Surface, live: list[SmileView], ticks: list
     axes.plot([view.days for view in live], above, "o-", color="#CC79A7", markersize=3)
     axes.axhline(0, color=FAINT, linewidth=0.8)
     _time_axis(axes, ticks)
-
-
-def _day_ticks(low: float, high: float) -> list[float]:
-    marks = (0.25, 0.5, 1.0, 2.0, 4.0, 7.0, 14.0, 30.0, 60.0, 120.0, 240.0, 365.0, 730.0, 1460.0)
-    inside = [mark for mark in marks if 0.99 * low <= mark <= 1.01 * high]
-    return inside or [low]
 
 
 def _thinned(ticks: list[float], most: int) -> list[float]:
