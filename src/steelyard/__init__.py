@@ -1,9 +1,9 @@
 """Steelyard: a real-time margin engine for crypto derivatives.
 
-`import steelyard as sy` is the notebook's face: `sy.price`, `sy.greeks`, `sy.implied_volatility`.
-They are loaded when they are first used, so that importing the package, or one of its rooms, costs
-nothing. `__init__.pyi` beside this file tells type checkers their signatures: an import here, even
-one for type checkers alone, would let every room below depend on the frames.
+`import steelyard as sy` is the notebook's face: `sy.price`, `sy.greeks`, `sy.implied_volatility`,
+`sy.fit_surface`. They are loaded when they are first used, so that importing the package, or one of
+its rooms, costs nothing. `__init__.pyi` beside this file tells type checkers their signatures: an
+import here, even one for type checkers alone, would let every room below depend on the frames.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "greeks", "implied_volatility", "price"]
+__all__ = ["__version__", "fit_surface", "greeks", "implied_volatility", "price"]
 
 # The room that each public name comes from.
 _ROOMS = {
+    "fit_surface": "steelyard.frames",
     "greeks": "steelyard.frames",
     "implied_volatility": "steelyard.frames",
     "price": "steelyard.frames",
