@@ -163,7 +163,7 @@ def test_SCMD_022_arbitrage_is_seen_and_said(surface: Surface, tmp_path: Path) -
     gaps = calendar_gaps(variance_lines(crossed, smile_views(crossed))[1])
     assert [gap.min() < 0.0 for _, gap in gaps] == [False, False, False, False, True]
     assert gaps[-1][0] == "30 Jun 2026 → 27 Dec 2026"
-    assert "ARBITRAGE FOUND" in headline(crossed)[1]
+    assert "ARBITRAGE: 2026-12-27 below 2026-06-30" in headline(crossed)[1]
     pytest.importorskip("plotly")
     from steelyard.cli.surface_page import write_page
 
@@ -179,7 +179,7 @@ def test_SCMD_022_butterfly_is_seen(surface: Surface) -> None:
     broken = replace(surface, smiles=smiles)
     lines = durrleman_lines(broken, smile_views(broken))
     assert [bool(g.min() < 0.0) for _, _, g in lines] == [False, False, True, False, False, False]
-    assert "ARBITRAGE FOUND" in headline(broken)[1]
+    assert "ARBITRAGE: butterfly in 2026-01-31" in headline(broken)[1]
 
 
 def figures_of(path: Path) -> list[list[dict[str, Any]]]:

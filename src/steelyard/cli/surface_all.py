@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from steelyard.cli.surface_json import fitted_volatilities
 from steelyard.models.surface import Surface
 
 SHORT_DAYS = 3.0
@@ -171,12 +172,7 @@ def _joined(tallies: Iterable[Tally]) -> Tally:
 
 def _two_sided(surface: Surface) -> NDArray[np.bool_]:
     """Return the quotes whose meeting of bid and ask is counted, as the report of a slice counts them."""
-    quotes, points = surface.quotes, surface.points
-    fitted = surface.implied_volatility(quotes.strike, points.time_years, points.forward)
+    quotes = surface.quotes
+    fitted = fitted_volatilities(surface)
     found: NDArray[np.bool_] = (quotes.bid > 0.0) & (quotes.ask >= quotes.bid) & np.isfinite(fitted)
     return found
-
-
-def worst_exit(codes: Sequence[int]) -> int:
-    """Return the exit code of several results: bad input outweighs a breach, a breach success."""
-    return max(codes, default=0)

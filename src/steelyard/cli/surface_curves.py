@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.cli.surface_json import arbitrage_record
 from steelyard.cli.wiring import time_text
 from steelyard.models.quotes import QuoteUse
 from steelyard.models.surface import Surface
@@ -20,6 +21,7 @@ from steelyard.models.surface_report import SliceReport
 Floats = NDArray[np.float64]
 
 CURVE_POINTS = 241
+PLACES_MAX = 3
 GRID_TIMES, GRID_WIDTHS = 48, 61
 WIDTHS_SHOWN = 3.0  # of the surface and of g; quotes reach as far as they do
 BEYOND = 0.25  # widths a smile is drawn beyond its quotes
@@ -43,8 +45,8 @@ REASONS = {
 class SmileView:
     """One expiry as it is drawn. Volatilities in percent, residuals and half-spreads in points.
 
-    rows: its quotes in the chain, by strike; x: their widths; use: their verdicts. level, low and high
-    bound the axis of volatility. curve: the fit over the quoted strikes and a little beyond.
+    rows: its quotes in the chain, by strike; x: their widths; use: their verdicts.
+    curve: the fit at curve_strike, over the used strikes and a little beyond.
     """
 
     report: SliceReport
@@ -230,15 +232,24 @@ def headline(surface: Surface) -> tuple[str, str]:
     index = f"index {surface.index:,.2f}   ·   " if surface.index > 0.0 else ""
     live = [each for each in surface.slices if each.row >= 0]
     used, total = sum(each.used for each in surface.slices), len(surface.quotes)
-    verdict = (
-        "no butterfly, no calendar arbitrage"
-        if surface.is_arbitrage_free
-        else "ARBITRAGE FOUND, see the fit table"
-    )
+    verdict = _verdict(surface.slices)
     return (
-        f"{moment} UTC   ·   {index}{len(live)} smiles of {len(surface.slices)} expiries   ·   "
+        f"{moment} UTC   ·   {index}{len(live)} of {len(surface.slices)} expiries with a smile   ·   "
         f"fitted to {surface.settings.target.value}",
         f"{used:,} of {total:,} quotes serve the fit   ·   {verdict}",
+    )
+
+
+def _verdict(slices: list[SliceReport]) -> str:
+    """Return the verdict on arbitrage in a line, with the first places where there is some."""
+    found = arbitrage_record(slices)
+    places = [f"butterfly in {each['expiry']}" for each in found["butterflies"]]
+    places += [f"{each['expiry']} below {each['before']}" for each in found["calendars"]]
+    if not places:
+        return "no butterfly, no calendar arbitrage"
+    more = len(places) - PLACES_MAX
+    return f"ARBITRAGE: {', '.join(places[:PLACES_MAX])}" + (
+        f" and {more} more" if more > 0 else ""
     )
 
 

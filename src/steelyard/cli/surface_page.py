@@ -374,16 +374,23 @@ def _arbitrage(surface: Surface, views: list[SmileView]) -> Any:
     figure.update_layout(legend={"orientation": "v", "x": 1.01, "y": 1, "yref": "paper"})
     figure.update_layout(margin={"t": 60, "r": 130})
     _name_once(figure)
+    least = min((float(g.min()) for _, _, g in shapes), default=0.0)
+    gaps = [gap for _, gap in calendar_gaps(variances)] or [np.array([0.0, 1.0])]
+    _bound_arbitrage(
+        figure, least, min(float(gap.min()) for gap in gaps), max(float(gap.max()) for gap in gaps)
+    )
+    return figure
+
+
+def _bound_arbitrage(figure: Any, least_g: float, low: float, high: float) -> None:
+    """Draw what must not be crossed, and name the axes; low, high: of the distances."""
     for column in (1, 3):
         figure.add_hrect(
             y0=-1e3, y1=0.0, fillcolor=RISK, opacity=0.1, line_width=0, row=1, col=column
         )
         figure.add_hline(y=0.0, line={"color": RISK, "width": 2.5}, row=1, col=column)
-    lowest = min((float(g.min()) for _, _, g in shapes), default=0.0)
-    gaps = [gap for _, gap in calendar_gaps(variances)] or [np.array([0.0, 1.0])]
-    low, high = min(float(gap.min()) for gap in gaps), max(float(gap.max()) for gap in gaps)
     figure.update_yaxes(
-        title_text="g (no unit)", range=[min(-0.15, max(1.1 * lowest, -3.0)), 1.6], row=1, col=1
+        title_text="g (no unit)", range=[min(-0.15, max(1.1 * least_g, -3.0)), 1.6], row=1, col=1
     )
     figure.update_yaxes(
         title_text="volatility² × years (log scale)", type="log", dtick=1, row=1, col=2
@@ -394,4 +401,3 @@ def _arbitrage(surface: Surface, views: list[SmileView]) -> Any:
     )  # fmt: skip
     for column, label in ((1, WIDTHS_LABEL), (2, "ln(strike/forward)"), (3, "ln(strike/forward)")):
         figure.update_xaxes(title_text=label, row=1, col=column)
-    return figure

@@ -55,7 +55,7 @@ def write_pictures(surface: Surface, folder: Path) -> list[Path]:
     from matplotlib.figure import Figure
 
     views = smile_views(surface)
-    rows = -(-len(views) // COLUMNS)
+    rows = -(-len(views) // min(COLUMNS, len(views)))
     tall = HEAD_PX + FOOT_PX + PANEL_PX * rows
     pictures: tuple[tuple[str, int, Callable[[Figure, Surface, list[SmileView]], None]], ...] = (
         ("smiles", tall, _draw_smiles),
@@ -79,7 +79,7 @@ def _head(figure: Figure, surface: Surface, what: str) -> None:
     """Write the title and the two lines under it, at the same distance from the top in every picture."""
     height = float(figure.get_figheight()) * DPI
     first, second = headline(surface)
-    colour = INK if surface.is_arbitrage_free else DEBT
+    colour = INK if surface.is_arbitrage_free else RISK
     for down_px, text, size, ink in (
         (48, f"Steelyard · {surface.underlying} · {what}", 15, INK),
         (82, first, 8.5, INK),
@@ -92,12 +92,13 @@ def _head(figure: Figure, surface: Surface, what: str) -> None:
 def _panels(figure: Figure, count: int) -> list[Axes]:
     """Return as many panels as there are expiries, three in a row, below the head."""
     height = float(figure.get_figheight()) * DPI
-    rows = -(-count // COLUMNS)
+    columns = min(COLUMNS, count)
+    rows = -(-count // columns)
     grid = figure.add_gridspec(
-        rows, COLUMNS, left=0.05, right=0.975, wspace=0.17, hspace=0.52,
+        rows, columns, left=0.055, right=0.975, wspace=0.17, hspace=0.52,
         top=1 - HEAD_PX / height, bottom=FOOT_PX / height,
     )  # fmt: skip
-    return [figure.add_subplot(grid[i // COLUMNS, i % COLUMNS]) for i in range(count)]
+    return [figure.add_subplot(grid[i // columns, i % columns]) for i in range(count)]
 
 
 def _panel_title(axes: Axes, view: SmileView, told: str) -> None:
@@ -312,6 +313,7 @@ def _plot_carry(axes: Axes, surface: Surface, live: list[SmileView], ticks: list
     axes.set_ylabel("%")
     if not surface.index > 0.0:
         _say_empty(axes, "the chain has no index")
+        axes.set_xticks([])
         return
     above = [100.0 * (view.report.forward / surface.index - 1.0) for view in live]
     axes.plot([view.days for view in live], above, "o-", color="#CC79A7", markersize=3)
@@ -450,8 +452,8 @@ def _plot_least(axes: Axes, views: list[SmileView], colours: list[Any]) -> None:
                       textcoords="offset points", va="center", size=7)  # fmt: skip
     axes.set_xlim(min(0.0, *values) * 2.0, 10.0)
     ticks = [0.0, 1e-4, 1e-3, 1e-2, 1e-1, 1.0]
-    if min(values) < 0.0:
-        ticks = [-1.0, -1e-2, -1e-4, *ticks]
+    if min(values) < 0.0:  # half of the room for each side
+        ticks = [-1.0, -1e-2, 0.0, 1e-2, 1.0]
     axes.set_xticks(ticks, [f"{tick:g}".replace("-", "−") for tick in ticks])
     axes.set_xlabel("least g on the dense grid (log scale), red line: zero")
 
@@ -472,6 +474,7 @@ def _plot_gaps(axes: Axes, k: Any, lines: list[tuple[SmileView, Any]], colours: 
     gaps = calendar_gaps(lines)
     if not gaps:
         _say_empty(axes, "one expiry has no neighbour")
+        axes.set_xticks([])
         return
     for (_, gap), colour in zip(gaps, colours[1:], strict=False):
         axes.plot(k, gap, color=colour, linewidth=1.0)
