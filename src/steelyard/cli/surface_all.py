@@ -111,7 +111,7 @@ def percentiles(values: Floats) -> dict[str, float | None]:
 def print_summary(out: Console, summary: dict[str, Any], target: str) -> None:
     """Print the distribution as a table."""
     out.print(
-        f"[bold]{summary['snapshots']:,} snapshots: RMSE in volatility points against the venue's "
+        f"[bold]{summary['snapshots']:,} {'snapshot' if summary['snapshots'] == 1 else 'snapshots'}: RMSE in volatility points against the venue's "
         f"mark (where |delta| > 0.02), quotes met, arbitrage[/]"
     )
     out.print(_table(summary, "rmse_mark_points"))
@@ -133,7 +133,7 @@ def _table(summary: dict[str, Any], key: str, *, is_short: bool = False) -> Tabl
         collapse_padding=True,
         pad_edge=False,
     )
-    table.add_column("underlying")
+    table.add_column("under-\nlying", no_wrap=True)
     table.add_column("expiries", no_wrap=True)
     heads = ["count", *(f"p{p}" if p < 100 else "worst" for p in PERCENTILES)]
     if not is_short:

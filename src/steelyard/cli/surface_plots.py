@@ -390,6 +390,7 @@ def _plot_residuals(axes: Axes, view: SmileView, limit: float) -> None:
     axes.set_ylim(-limit, limit)
     reach = max(1.0, float(np.abs(x).max()) * 1.08) if len(x) else 1.0
     axes.set_xlim(-reach, reach)
+    axes.locator_params(axis="x", nbins=6)
     share = view.report.inside
     told = "no quote serves" if not len(x) else f"RMSE {view.report.rmse:.2f}"
     met = "" if share != share else f", {100.0 * share:.1f} % of two-sided quotes met"
