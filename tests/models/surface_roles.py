@@ -114,35 +114,38 @@ def durrleman_of(row: Floats, k: ArrayLike) -> Floats:
     return np.where(w > 0.0, g, -1.0)
 
 
-def arbitrage_of(surface: Surface, k: ArrayLike | None = None) -> list[str]:
-    """Return what is wrong with the smiles: butterflies, calendar trades, steep wings, absurd levels.
+def places_of(surface: Surface, expiries: Sequence[int]) -> Floats:
+    """Return |k| ≤ 1.5 in steps of 5e-4, |k| ≤ 0.1 in steps of 1e-4, and 4,001 places over these quotes."""
+    points = surface.points
+    mine = points.log_moneyness[np.isin(points.expiry_of, expiries)]
+    mine = mine[np.isfinite(mine)]
+    return np.unique(np.concatenate([MARKET, np.linspace(mine.min(), mine.max(), 4001)]))
 
-    k: where to look; by default |k| ≤ 1.5 in steps of 5e-4, |k| ≤ 0.1 in steps of 1e-4, and over the quotes.
+
+def arbitrage_of(surface: Surface, k: ArrayLike | None = None) -> list[str]:
+    """Return what is wrong with the smiles: butterflies, calendar trades, steep wings.
+
+    k: where to look; by default `places_of` the expiry, and of both expiries for calendar trades.
     """
-    if k is None:
-        quoted_k = surface.points.log_moneyness
-        quoted_k = quoted_k[np.isfinite(quoted_k)]
-        over = np.linspace(quoted_k.min(), quoted_k.max(), 4001)
-        k = np.unique(np.concatenate([MARKET, over]))
-    places = np.asarray(k, float)
     wrong: list[str] = []
-    before: Floats | None = None
+    expiries = np.flatnonzero(surface.row_of >= 0).tolist()
     for i, row in enumerate(surface.smiles):
         if not np.isfinite(row).all():
             wrong.append(f"smile {i}: not finite")
             continue
-        w = read_smile(row, places)[0]
+        places = places_of(surface, expiries[i : i + 1]) if k is None else np.asarray(k, float)
         g = durrleman_of(row, places)
         if g.min() < 0.0:
             wrong.append(f"smile {i}: butterfly g = {g.min():.3g} at k = {places[g.argmin()]:.6g}")
-        if before is not None and (w - before).min() < 0.0:
-            gap = w - before
-            wrong.append(f"smile {i}: calendar {gap.min():.3g} at k = {places[gap.argmin()]:.6g}")
-        if row[1] * (1.0 + abs(row[2])) > 2.0:
-            wrong.append(
-                f"smile {i}: a wing rises by {row[1] * (1.0 + abs(row[2])):.3g}, Lee allows 2"
-            )
-        before = w
+        steepest = row[1] * (1.0 + abs(row[2]))
+        if steepest > 2.0:
+            wrong.append(f"smile {i}: a wing rises by {steepest:.3g}, Lee allows 2")
+        if i > 0:
+            places = places_of(surface, expiries[i - 1 : i + 1]) if k is None else places
+            gap = read_smile(row, places)[0] - read_smile(surface.smiles[i - 1], places)[0]
+            if gap.min() < 0.0:
+                at = places[gap.argmin()]
+                wrong.append(f"smile {i}: calendar {gap.min():.3g} at k = {at:.6g}")
     return wrong
 
 
