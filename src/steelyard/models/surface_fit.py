@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.feeds.option_chain import ChainQuotes
-from steelyard.models.chain_fit import ALONE, JOINT, LIFTED, SOFTENED, fit_chain
+from steelyard.models.chain_fit import ALONE, JOINT, LIFTED, REPLACED, SOFTENED, fit_chain
 from steelyard.models.forwards import Forwards, find_forwards
 from steelyard.models.groups import group_median
 from steelyard.models.quotes import (
@@ -24,6 +24,7 @@ from steelyard.models.quotes import (
 )
 from steelyard.models.surface import Surface
 from steelyard.models.surface_report import SliceSource
+from steelyard.models.wings import PULL_COLUMNS
 from steelyard.quantities import InputError
 from steelyard.valuation.smile_values import fill_total_variances, smile_columns
 from steelyard.valuation.smiles import (
@@ -78,7 +79,7 @@ def _fit(quotes: ChainQuotes, settings: SurfaceSettings, before: Surface | None)
     expiry_us, expiry_of = np.unique(quotes.expiry_us, return_inverse=True)
     forwards = find_forwards(quotes, expiry_us, expiry_of)
     points = find_points(quotes, settings, expiry_us, expiry_of, forwards.value)
-    chain = _Chain(points, settings, (expiry_us - quotes.time_us) / YEAR_US)
+    chain = _Chain(quotes, points, settings, (expiry_us - quotes.time_us) / YEAR_US)
     asked = np.ones(len(expiry_us), np.int64)
     if before is not None:
         asked[_unchanged(before, quotes, expiry_us)] = 0
@@ -135,15 +136,18 @@ def _nothing_usable(
 class _Chain:
     """The working arrays of one fit: one entry an expiry, and the used quotes in order."""
 
-    def __init__(self, points: SmilePoints, settings: SurfaceSettings, times: Floats) -> None:
+    def __init__(
+        self, quotes: ChainQuotes, points: SmilePoints, settings: SurfaceSettings, times: Floats
+    ) -> None:
         count = len(points.expiry_us)
+        self.quotes = quotes
         self.points = points
         self.settings = settings
         self.times = times
         self.smiles = np.zeros((count, SMILE_WIDTH))
         self.is_live = np.zeros(count, np.int64)
-        self.shape = np.zeros((count, 3))
-        self.pull = np.zeros((count, 5))
+        self.shape = np.zeros((count, 4))
+        self.pull = np.zeros((count, PULL_COLUMNS))
         self.outcome = np.full(count, ALONE)
         self.prepare()
 
@@ -151,7 +155,8 @@ class _Chain:
         """Lay the used quotes out by expiry and log-moneyness."""
         points = self.points
         used = np.flatnonzero(points.use == QuoteUse.USED)
-        self.order = used[np.lexsort((points.log_moneyness[used], points.expiry_of[used]))]
+        keys = (self.quotes.is_call[used], points.log_moneyness[used], points.expiry_of[used])
+        self.order = used[np.lexsort(keys)]
         of = points.expiry_of[self.order]
         self.offsets = np.searchsorted(of, np.arange(len(points.expiry_us) + 1)).astype(np.int64)
         t = points.time_years[self.order]
@@ -173,8 +178,9 @@ class _Chain:
         if not self.is_live[i]:
             return
         width = float(np.sqrt(np.interp(0.0, k, w)))
-        self.shape[i] = k[0], k[-1], width
-        middle = float(np.sort(self.spread[first:last])[(last - first) // 2])
+        spread = self.spread[first:last]
+        self.shape[i] = k[0], k[-1], width, np.sum((w / spread) ** 2)
+        middle = float(np.sort(spread)[(last - first) // 2])
         self.pull[i, 0] = self.settings.ridge / (middle * middle)
         reach = REACH_WIDTHS * width
         low, high = k[0] - reach, k[-1] + reach
@@ -250,7 +256,8 @@ class _Chain:
                 c = float((weight * w * shape).sum() / (weight * shape * shape).sum())
             self.smiles[i] = scaled_smile(self.smiles[nearest], c)
             root = np.sqrt(c)
-            self.shape[i] = self.shape[nearest] * root
+            self.shape[i, :3] = self.shape[nearest, :3] * root
+            self.shape[i, 3] = np.sum(w * w * weight)
             self.pull[i, 0] = self.pull[nearest, 0]
         if poor:
             self.is_live[poor] = 1
@@ -317,6 +324,7 @@ _NAMES = {
     ALONE: SliceSource.FITTED,
     JOINT: SliceSource.JOINT,
     LIFTED: SliceSource.LIFTED,
+    REPLACED: SliceSource.REPLACED,
     SOFTENED: SliceSource.SOFTENED,
     SCALED: SliceSource.SCALED,
 }

@@ -31,7 +31,8 @@ class SliceSource(StrEnum):
     """Where the smile of an expiry comes from, and what had to be done to it.
 
     fitted alone; fitted jointly with a neighbour it would have crossed; fitted and lifted or softened to
-    rule out arbitrage; scaled from the nearest fitted expiry, since it has too few quotes of its own;
+    rule out arbitrage; replaced by the smile before, or a flat one, where nothing nearer to the quotes was free
+    of arbitrage; scaled from the nearest fitted expiry, since it has too few quotes of its own;
     interpolated or extrapolated by the surface's rule, since it has none.
     """
 
@@ -39,6 +40,7 @@ class SliceSource(StrEnum):
     JOINT = "joint"
     LIFTED = "lifted"
     SOFTENED = "softened"
+    REPLACED = "replaced"
     SCALED = "scaled"
     INTERPOLATED = "interpolated"
     EXTRAPOLATED = "extrapolated"

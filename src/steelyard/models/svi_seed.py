@@ -18,6 +18,8 @@ import numpy as np
 from steelyard.valuation.compiled import routine
 from steelyard.valuation.intrinsics import sqrt
 
+CENTRES = (-4.0, -1.2, -0.6, 0.0, 0.6, 1.2, 4.0)  # of the grid, in widths
+ROUNDINGS = (0.3, 0.8, 1.8, 4.0)
 SLOPE_MAX = 1.99  # Lee: a wing may not rise by 2 or more
 
 
@@ -106,10 +108,10 @@ def seed(k: Any, w: Any, q: Any, first: int, last: int, width: float) -> Any:
     """Return (a, L, R, m, σ) of the best curve of the grid; width: √w near the money, sets its scale."""
     best = np.inf
     result = (0.0, 0.0, 0.0, 0.0, width)
-    for i in range(5):
-        m = (0.6 * i - 1.2) * width
+    for i in range(7):
+        m = CENTRES[i] * width
         for j in range(4):
-            sigma = width * (0.3 if j == 0 else (0.8 if j == 1 else (1.8 if j == 2 else 4.0)))
+            sigma = ROUNDINGS[j] * width
             cost, a, left, right = linear_part(k, w, q, first, last, m, sigma)
             if cost < best:
                 best = cost
