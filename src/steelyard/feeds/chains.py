@@ -43,7 +43,7 @@ EXPIRY_HOUR = 8
 ORIGIN = ORIGIN_PREFIX + "chain:"
 
 _NAME = re.compile(
-    r"^([A-Z0-9]{1,16})-(\d{1,2})([A-Z]{3})(\d{2})-(\d{1,9}(?:[.d]\d{1,6})?)-([CP])$"
+    r"^([A-Z0-9_]{1,24})-(\d{1,2})([A-Z]{3})(\d{2})-(\d{1,9}(?:[.d]\d{1,6})?)-([CP])$"
 )
 _SNAPSHOT = re.compile(r"^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})Z$")
 

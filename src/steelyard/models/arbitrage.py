@@ -2,8 +2,8 @@
 
 A smile allows a butterfly where Durrleman's g is negative; two expiries allow a calendar trade where the
 later total variance is below the earlier one at the same log-moneyness. Both are looked for on a dense
-grid over the quoted strikes and a width beyond them, and on both wings out to |k| = 6 and two widths further
-than the quotes, with points that thin out.
+grid as far as the correction reaches, and on both wings out to |k| = 2.5 and two widths further, with points
+that thin out.
 
 A smile's grid: a (3, size) array of k, ascending, the least w allowed there and the most.
 """
@@ -13,24 +13,18 @@ from __future__ import annotations
 from typing import Any
 
 from steelyard.valuation.compiled import routine
-from steelyard.valuation.intrinsics import absolute, ceil, sqrt
 from steelyard.valuation.smiles import (
     COEFFICIENTS_MAX,
     COUNT,
     FIRST_COEFFICIENT,
     INVERSE_STEP,
-    RHO,
-    SIGMA,
     START,
-    A,
-    B,
-    M,
     durrleman,
     smile_slopes,
     total_variance,
 )
 
-REACH = 6.0
+REACH = 2.5
 WING_CELLS = 12
 CELLS = 40  # of the middle part where no correction sets them
 GRID_MAX = 2400
@@ -38,11 +32,6 @@ LIMITS_MAX = 96
 APART = 1.0 - 2e-5  # a later variance counts for a little less: between the points it may be lower
 NO_LIMIT = 1e9
 CLEAR = 2e-4  # g below this at a grid point counts as broken: between the points it may be lower
-LEVEL_LEAST = 1e-8
-LIFT_LEAST, LIFT_GROWTH, LIFT_MOST = 1e-5, 1.6, 0.1  # of the variance at the money
-LIFTS_MAX = 60
-STEEPEST = 1.998  # slope of a wing
-FLATTER = 0.85
 
 
 @routine
@@ -58,10 +47,10 @@ def fill_grid(smiles: Any, i: int, shape: Any, per_cell: int, grid: Any) -> int:
     step = (right - left) / (CELLS * per_cell)
     if smiles[i, COUNT] > 0.0:
         step = 1.0 / (smiles[i, INVERSE_STEP] * per_cell)
-        cells = ceil((smiles[i, START] - left) / (step * per_cell))
-        left = smiles[i, START] - cells * (step * per_cell)
-    start = min(-REACH, shape[i, 0] - 3.0 * shape[i, 2])
-    end = max(REACH, shape[i, 1] + 3.0 * shape[i, 2])
+        left = smiles[i, START]
+        right = left + (smiles[i, COUNT] + 3.0) / smiles[i, INVERSE_STEP]
+    start = min(-REACH, left - 2.0 * shape[i, 2])
+    end = max(REACH, right + 2.0 * shape[i, 2])
     size = 0
     for j in range(wing):
         x = (wing - j) / wing
@@ -69,7 +58,7 @@ def fill_grid(smiles: Any, i: int, shape: Any, per_cell: int, grid: Any) -> int:
         size += 1
     k = left
     middle = 0
-    while (k < right) & (size < GRID_MAX - wing):
+    while (k < right - 0.5 * step) & (size < GRID_MAX - wing):
         k = left + middle * step
         grid[0, size] = k
         size += 1
@@ -143,94 +132,6 @@ def least_distance(near: Any, i: int, far: Any, j: int, grid: Any, size: int) ->
         if not distance >= least:
             least = distance
     return least
-
-
-@routine
-def lowest_place(smiles: Any, before: int, i: int, grid: Any, size: int) -> Any:
-    """Return (least distance of smile i above smile `before`, its k) on the grid."""
-    least = 1e9
-    place = 0.0
-    for n in range(size):
-        k = grid[0, n]
-        distance = APART * total_variance(smiles, i, k) - total_variance(smiles, before, k)
-        if not distance >= least:
-            least = distance
-            place = k
-    return least, place
-
-
-@routine
-def raise_wing(smiles: Any, i: int, k: float, amount: float) -> None:
-    """Make the wing of smile i on the side of k steeper, so that w(k) grows by the amount."""
-    x = k - smiles[i, M]
-    r = sqrt(x * x + smiles[i, SIGMA] * smiles[i, SIGMA])
-    b = smiles[i, B]
-    left = b * (1.0 - smiles[i, RHO])
-    right = b * (1.0 + smiles[i, RHO])
-    if x < 0.0:
-        left += amount / (0.5 * (r - x))
-    else:
-        right += amount / (0.5 * (r + x))
-    b = 0.5 * (left + right)
-    smiles[i, B] = b
-    smiles[i, RHO] = 0.5 * (right - left) / b
-
-
-@routine
-def lift(
-    smiles: Any, i: int, before: int, shape: Any, grid: Any, size: int, other: Any, others: int
-) -> Any:
-    """Make smile i sound; return 0 if it was, 1 if it was raised, 2 if it was replaced.
-
-    Sound: no butterfly, and nowhere below smile `before` (−1: none) on the grids of both. Where it is below
-    outside its own quotes, the wing of that side is made steeper; elsewhere the curve is lifted by a constant;
-    against butterflies it is flattened. If a lift would take more than a small part of its level, or a wing
-    steeper than Lee allows, the smile before takes its place.
-    """
-    level = total_variance(smiles, i, 0.0)
-    level = level if level > LEVEL_LEAST else LEVEL_LEAST
-    height = LIFT_LEAST * level
-    floor = smiles[i, A]
-    for turn in range(LIFTS_MAX):
-        least = 1.0
-        k = 0.0
-        if before >= 0:
-            least, k = lowest_place(smiles, before, i, grid, size)
-            elsewhere, there = lowest_place(smiles, before, i, other, others)
-            if elsewhere < least:
-                least = elsewhere
-                k = there
-        if least > 0.0:
-            if least_shape(smiles, i, grid, size) > 0.0:
-                return 0 if turn == 0 else 1
-            flatten(smiles, i)
-            continue
-        if (k < shape[i, 0]) | (k > shape[i, 1]):
-            raise_wing(smiles, i, k, height - least)
-        else:
-            smiles[i, A] += height - least
-        height *= LIFT_GROWTH
-        steepest = smiles[i, B] * (1.0 + absolute(smiles[i, RHO]))
-        if (smiles[i, A] - floor > LIFT_MOST * level) | (not steepest < STEEPEST):
-            break
-    for j in range(smiles.shape[1]):
-        smiles[i, j] = smiles[before, j] if before >= 0 else 0.0
-    if before < 0:
-        smiles[i, A] = level
-        smiles[i, SIGMA] = shape[i, 2]
-    return 2
-
-
-@routine
-def flatten(smiles: Any, i: int) -> None:
-    """Bring smile i nearer to the flat one of its level at the money, which allows no butterfly."""
-    level = total_variance(smiles, i, 0.0)
-    smiles[i, B] *= FLATTER
-    for j in range(COEFFICIENTS_MAX):
-        smiles[i, FIRST_COEFFICIENT + j] *= FLATTER
-    if not level > LEVEL_LEAST:
-        level = LEVEL_LEAST
-    smiles[i, A] += level - total_variance(smiles, i, 0.0)
 
 
 @routine

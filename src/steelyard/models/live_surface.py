@@ -12,7 +12,7 @@ import numpy as np
 from steelyard.feeds.option_chain import ChainQuotes
 from steelyard.models.quotes import SurfaceSettings
 from steelyard.models.surface import Surface
-from steelyard.models.surface_fit import fit_surface, refit_surface
+from steelyard.models.surface_fit import fit_surface
 from steelyard.quantities import InputError
 from steelyard.ticks import Smile, SurfaceUpdate
 from steelyard.valuation.smiles import (
@@ -103,14 +103,11 @@ class LiveSurface:
     def offer(self, quotes: ChainQuotes, time_us: int | None = None) -> SurfaceUpdate | None:
         """Return the event of the surface of these quotes, or None if they give none (SURF-E01).
 
-        Only expiries whose quotes changed are fitted again. time_us: when the engine gets it, the time of
+        time_us: when the engine gets it, the time of
         the quotes if not said. Errors: SURF-E02, SURF-E03.
         """
         try:
-            if self.surface is None:
-                self.surface = fit_surface(quotes, self.settings)
-            else:
-                self.surface = refit_surface(self.surface, quotes)
+            self.surface = fit_surface(quotes, self.settings)
         except InputError as error:
             if error.code != "SURF-E01":
                 raise

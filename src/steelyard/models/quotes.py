@@ -57,8 +57,9 @@ class SurfaceSettings:
     wide_volatility: half-spread in volatility from which a quote says nothing (0.05 = 5 points).
     floor_volatility: the least uncertainty of a quote, what marks and mids scatter by. least_price_error:
     of the forward, half a tick. outlier_share: of the neighbours' median volatility; outlier_spreads: of the
-    quote's own uncertainty. least_strikes: for a smile of its own. ridge, knot_widths: how much the
-    correction may bend (no unit; knots apart in √w at the money).
+    quote's own uncertainty. least_strikes: for a correction. ridge, bend: what size
+    and curvature of a correction cost, in spreads. knot_widths: its knots apart, and reach_widths: how far it
+    reaches beyond the quotes, in √w at the money.
     """
 
     target: FitTarget = FitTarget.MID
@@ -69,8 +70,10 @@ class SurfaceSettings:
     outlier_share: float = 0.35
     outlier_spreads: float = 15.0
     least_strikes: int = 5
-    ridge: float = 0.1
-    knot_widths: float = 0.4
+    ridge: float = 0.005
+    bend: float = 0.01
+    knot_widths: float = 0.3
+    reach_widths: float = 3.5
 
 
 @dataclass(slots=True)

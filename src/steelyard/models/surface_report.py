@@ -30,17 +30,14 @@ PRICE_SLACK = 1e-9  # of the forward: a price at the bid is inside
 class SliceSource(StrEnum):
     """Where the smile of an expiry comes from, and what had to be done to it.
 
-    fitted alone; fitted jointly with a neighbour it would have crossed; fitted and lifted or softened to
-    rule out arbitrage; replaced by the smile before, or a flat one, where nothing nearer to the quotes was free
-    of arbitrage; scaled from the nearest fitted expiry, since it has too few quotes of its own;
-    interpolated or extrapolated by the surface's rule, since it has none.
+    fitted alone; fitted jointly with a neighbour it would have crossed, or held where it allowed arbitrage;
+    softened towards its base for the same reason; scaled, since it has few quotes of its own: the chain's
+    shape at their level; interpolated or extrapolated by the surface's rule, since it has none.
     """
 
     FITTED = "fitted"
     JOINT = "joint"
-    LIFTED = "lifted"
     SOFTENED = "softened"
-    REPLACED = "replaced"
     SCALED = "scaled"
     INTERPOLATED = "interpolated"
     EXTRAPOLATED = "extrapolated"
