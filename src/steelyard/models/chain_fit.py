@@ -41,9 +41,9 @@ ROUNDS_MAX = 8
 FORCE, FORCE_GROWTH = 1e3, 6.0
 MARGIN = 2e-3  # g is held above this, so that it stays above zero between the points
 ENOUGH = 1e-3  # of the cost; a step that gains less is the last
-SOFTENINGS_MAX = 12
-SOFTER = 0.7
-REFITS = 3
+SOFTENINGS_MAX = 24
+SOFTER = 0.85
+REFITS = 4
 
 ALONE, JOINT, SOFTENED = range(3)
 
@@ -133,14 +133,14 @@ def certify(
     """Mend what allows a butterfly, or touches a neighbour, until nothing does on the fine grid.
 
     The first turns fit again, held at what the fine grid shows, in the bands of the moment; the later ones
-    soften, and the last one leaves the bases. A smile is looked at only when it or a neighbour changed.
+    soften, and the last ones leave the bases. A smile is looked at only when it or a neighbour changed.
     """
     data, offsets = parts
     expiries = smiles.shape[0]
     work = np.zeros((4, expiries))
     is_due = np.ones(expiries, np.int64)
-    for turn in range(SOFTENINGS_MAX):
-        part = SOFTER if turn < SOFTENINGS_MAX - 1 else 0.0
+    for turn in range(SOFTENINGS_MAX + expiries):
+        part = SOFTER if turn < SOFTENINGS_MAX else 0.0
         bent = np.zeros(expiries, np.int64)
         for i in range(expiries):
             before = neighbour(is_live, i, -1)
@@ -189,7 +189,8 @@ def fit_chain(
     smiles (expiries, SMILE_WIDTH): start, 1/step and count of each correction come in, all else goes out.
     bases (expiries, 3): θ, q, ψ of each base go out. data (3, quotes): k, w, 1/uncertainty² of w; offsets
     (expiries + 1): its part for each expiry, k ascending. shape (expiries, 4): lowest and highest k quoted,
-    √w near the money, and the precision of the quotes, Σ (w/uncertainty)². stiff (expiries, 2): ridge and
+    √w near the money, and their weight: how many quotes as good as can be they are
+    worth. stiff (expiries, 2): ridge and
     bend. is_live: 1 for an expiry to fit. asked: 1 for a correction to fit anew, 0 to keep the one that came
     in where its base is as it was. outcome: ALONE, JOINT or SOFTENED.
     """

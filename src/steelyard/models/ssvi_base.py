@@ -7,7 +7,8 @@ With θ the total variance at the money, ψ = θφ and q = ψρ a smile is (Gath
 A smile allows no butterfly if ψ + |q| < 4 and ψ·(ψ + |q|) ≤ 4θ. Of two smiles with their own ρ the later is
 above the earlier everywhere if θ, ψ − q and ψ + q do not fall and ψ/θ does not rise (Hendriks and Martini
 2019). In θ, L = ψ − q and R = ψ + q these are order relations: so the fits of all expiries, each made by
-itself, are brought into order by isotonic regression, and then drawn towards the smile before as far as the
+itself, are brought into order by isotonic regression (of ln θ, so that one wild level does not outweigh many
+quiet ones), and then drawn towards the smile before as far as the
 remaining conditions ask. No optimisation can fail here, whatever the quotes.
 
 A smile with few quotes borrows ρ and the curvature in widths from the chain: two prior terms in its cost.
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from steelyard.valuation.compiled import routine
+from steelyard.valuation.elementary import exp, log
 from steelyard.valuation.intrinsics import absolute, sqrt
 from steelyard.valuation.smiles import COUNT, RHO, SIGMA, A, B, M
 
@@ -37,6 +39,7 @@ CURVE_SHARE = 0.98  # of the bound on ψ·(ψ + |q|)
 STRAIGHT = 0.995  # most of |ρ|
 LEVEL_LEAST = 1e-9
 APART = 1e-4  # of θ, L and R between expiries
+SHIFT = 40.0  # makes logarithms of θ positive
 
 
 @routine
@@ -239,8 +242,10 @@ def order_smiles(p: Any, is_live: Any, shape: Any) -> None:
     column = np.zeros(count)
     for i in range(count):
         weights[i] = shape[i, PRECISION] + 1e-12
-        column[i] = p[i, THETA]
+        column[i] = log(p[i, THETA]) + SHIFT if is_live[i] > 0 else 0.0
     pool_column(column, weights, is_live, work)
+    for i in range(count):
+        column[i] = exp(column[i] - SHIFT)
     wings = np.zeros((2, count))
     for side in range(2):
         for i in range(count):

@@ -36,6 +36,8 @@ from steelyard.valuation.smiles import (
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+OUTLIER_PASSES = 3
+
 
 def fit_surface(quotes: ChainQuotes, settings: SurfaceSettings | None = None) -> Surface:
     """Return the surface of a chain.
@@ -62,7 +64,9 @@ def fit_surface(quotes: ChainQuotes, settings: SurfaceSettings | None = None) ->
     chain = _Chain(quotes, points, settings, (expiry_us - quotes.time_us) / YEAR_US)
     asked = np.ones(len(expiry_us), np.int64)
     chain.fit(asked)
-    if chain.mark_outliers().any():
+    for _ in range(OUTLIER_PASSES):
+        if not chain.mark_outliers().any():
+            break
         chain.fit(asked)
     if not (chain.is_live & ~chain.is_poor).any():
         raise _nothing_usable(quotes, points, settings)
@@ -121,8 +125,8 @@ class _Chain:
             np.vstack([points.log_moneyness[self.order], w, 1.0 / (spread * spread)])
         )
         self.spread = spread
-        precision = np.bincount(of, (w / spread) ** 2, minlength=len(points.expiry_us))
-        self.shape[:, 3] = precision
+        share = self.settings.floor_volatility / points.uncertainty[self.order]
+        self.shape[:, 3] = np.bincount(of, share * share, minlength=len(points.expiry_us))
 
     def lay_out(self, i: int) -> None:
         """Set the range of expiry i and the room for its correction."""
@@ -177,6 +181,11 @@ class _Chain:
         of = points.expiry_of[rows]
         usual = np.fmax(1.0, group_median(miss, of, count))
         far = (miss > self.settings.outlier_spreads * usual[of]) & (self.is_live[of] > 0)
+        # A wild quote bends the smile at its neighbours: only the worst of those side by side goes.
+        beside = np.zeros(len(miss))
+        beside[1:] = np.where(of[1:] == of[:-1], miss[:-1], 0.0)
+        beside[:-1] = np.maximum(beside[:-1], np.where(of[1:] == of[:-1], miss[1:], 0.0))
+        far &= miss >= beside
         points.use[rows[far]] = QuoteUse.OUTLIER
         hit[of[far]] = True
         return hit
