@@ -237,7 +237,7 @@ def test_SURF_044_the_vogt_smile_is_mended() -> None:
         surface = fitted(vogt(), target)
         assert surface is not None
         assert durrleman_of(surface.smiles[0], k).min() >= 0.0
-        assert surface.slices[0].rmse < 1.5
+        assert surface.slices[0].rmse < 2.5
 
 
 def test_SURF_045_a_falling_term_structure_meets_half_way() -> None:

@@ -79,7 +79,7 @@ def test_SURF_001_many_bad_rows_leave_the_good_ones() -> None:
         for _, verdict in BAD_ROWS
     ]
     found = surface.implied_volatility(STRIKES, DAYS / 365, 100.0)
-    assert np.abs(found - 0.6).max() < 1e-4
+    assert np.abs(found - 0.6).max() < 2e-3
 
 
 @pytest.mark.parametrize("missing", [{"bid": 0.0}, {"bid": NAN}, {"ask": NAN}])

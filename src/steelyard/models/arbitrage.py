@@ -5,7 +5,8 @@ later total variance is below the earlier one at the same log-moneyness. Both ar
 grid as far as the correction reaches, and on both wings out to |k| = 2.5 and two widths further, with points
 that thin out.
 
-A smile's grid: a (3, size) array of k, ascending, the least w allowed there and the most.
+A smile's grid: a (4, size) array of k, ascending, the least w allowed there, the most, and whether the place
+is held.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ REACH = 2.5
 WING_CELLS = 12
 CELLS = 40  # of the middle part where no correction sets them
 GRID_MAX = 2400
-LIMITS_MAX = 96
+LIMITS_MAX = 800
 APART = 1.0 - 2e-5  # a later variance counts for a little less: between the points it may be lower
 NO_LIMIT = 1e9
 CLEAR = 2e-4  # g below this at a grid point counts as broken: between the points it may be lower
@@ -70,43 +71,26 @@ def fill_grid(smiles: Any, i: int, shape: Any, per_cell: int, grid: Any) -> int:
     for j in range(size):
         grid[1, j] = 0.0
         grid[2, j] = NO_LIMIT
+        grid[3, j] = 0.0
     return size
 
 
 @routine
-def breach(w: float, low: float, high: float) -> float:
-    """Return how far w lies outside [low, high], 0 inside."""
-    return low - w if w < low else (w - high if w > high else 0.0)
-
-
-@routine
 def add_limits(smiles: Any, i: int, grid: Any, size: int, limits: Any, count: int) -> int:
-    """Append the places where smile i breaks a rule worst; return the new count.
+    """Append the places where smile i breaks a rule and is not held yet; return the new count.
 
-    Those are the local minima of g below CLEAR and the local maxima of the breach of [low, high].
+    Every such place of the grid counts: held at the worst ones alone, a spline breaks out beside them.
     """
-    g1 = 1.0
-    g2 = 1.0
-    b1 = 0.0
-    b2 = 0.0
-    for j in range(size + 1):
-        g = 1.0
-        beside = 0.0
-        if j < size:
-            w, first, second = smile_slopes(smiles, i, grid[0, j])
-            g = durrleman(grid[0, j], w, first, second)
-            beside = breach(w, grid[1, j], grid[2, j])
-        is_low = (g1 < CLEAR) & (g1 <= g2) & (g1 < g)
-        is_beside = (b1 > 0.0) & (b1 >= b2) & (b1 > beside)
-        if (is_low | is_beside) & (count < LIMITS_MAX):
-            limits[0, count] = grid[0, j - 1]
-            limits[1, count] = grid[1, j - 1]
-            limits[2, count] = grid[2, j - 1]
+    for j in range(size):
+        if (grid[3, j] > 0.0) | (count >= LIMITS_MAX):
+            continue
+        w, first, second = smile_slopes(smiles, i, grid[0, j])
+        is_low = durrleman(grid[0, j], w, first, second) < CLEAR
+        if is_low | (w < grid[1, j]) | (w > grid[2, j]):
+            for row in range(3):
+                limits[row, count] = grid[row, j]
+            grid[3, j] = 1.0
             count += 1
-        g2 = g1
-        g1 = g
-        b2 = b1
-        b1 = beside
     return count
 
 

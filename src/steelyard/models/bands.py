@@ -14,7 +14,8 @@ from typing import Any
 from steelyard.valuation.compiled import routine
 from steelyard.valuation.smiles import total_variance
 
-GAP = 5e-4  # of the variance, between pooled values
+GAP = 1e-3  # of the variance, between pooled values
+INSET = 2e-4  # of twice the variance: each keeps off the edge it shares, since limits are soft
 OUTSIDE = 2e-5  # of the variance: what counts as outside of a band
 NO_LIMIT = 1e9
 LOWEST, HIGHEST, WIDTH, PRECISION = range(4)
@@ -82,9 +83,9 @@ def set_band(
         grid[1, j] = 0.0
         grid[2, j] = NO_LIMIT
         if place > 0:
-            grid[1, j] = 0.5 * (work[0, place - 1] + work[0, place])
+            grid[1, j] = (0.5 + INSET) * (work[0, place - 1] + work[0, place])
             leaves |= own < grid[1, j] * (1.0 - OUTSIDE)
         if place < count - 1:
-            grid[2, j] = 0.5 * (work[0, place] + work[0, place + 1])
+            grid[2, j] = (0.5 - INSET) * (work[0, place] + work[0, place + 1])
             leaves |= own > grid[2, j] * (1.0 + OUTSIDE)
     return leaves

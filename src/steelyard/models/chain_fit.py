@@ -40,6 +40,7 @@ STEPS_HELD: Any = np.int64(6)
 ROUNDS_MAX = 8
 FORCE, FORCE_GROWTH = 1e3, 6.0
 MARGIN = 2e-3  # g is held above this, so that it stays above zero between the points
+SOUND = 1e-4  # least g at the points of the proof: between them it may be lower
 ENOUGH = 1e-3  # of the cost; a step that gains less is the last
 SOFTENINGS_MAX = 24
 SOFTER = 0.85
@@ -68,6 +69,8 @@ def hold(smiles: Any, i: int, part: Any, stiff: Any, grid: Any, size: int, space
     """Fit the correction of smile i; while a rule is broken on the grid, hold it there and fit again."""
     data, first, last = part
     limits, scratch = space
+    for j in range(size):
+        grid[3, j] = 0.0
     free = (MARGIN, 0.0, stiff[i, 0], stiff[i, 1])
     minimise(smiles, i, data, first, last, limits, NONE, free, STEPS_FREE, ENOUGH, scratch)
     force = FORCE
@@ -153,7 +156,7 @@ def certify(
             if (is_live[i] == 0) | (not is_near):
                 continue
             size = fill_grid(smiles, i, shape, PER_CELL_PROOF, grid)
-            if is_due[i] > 0 and not least_shape(smiles, i, grid, size) > 0.0:
+            if is_due[i] > 0 and not least_shape(smiles, i, grid, size) > SOUND:
                 bent[i] = 1
             if before >= 0 and not least_distance(smiles, before, smiles, i, grid, size) > 0.0:
                 bent[i] = 1
@@ -201,7 +204,7 @@ def fit_chain(
         np.zeros((3, COEFFICIENTS_MAX)),
     )
     space = (np.zeros((3, LIMITS_MAX)), scratch)
-    grid = np.zeros((3, GRID_MAX))
+    grid = np.zeros((4, GRID_MAX))
     parts = (data, offsets)
     counts = smiles[:, COUNT].copy()
     fit_bases(bases, is_live, data, offsets, shape, np.zeros(4), smiles)
