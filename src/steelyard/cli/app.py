@@ -89,6 +89,10 @@ def run(
     chain: Annotated[
         Path | None, typer.Option(help="Folder or file of a recorded option chain.")
     ] = None,
+    surface: Annotated[
+        bool,
+        typer.Option("--surface", help="Fit the chain's surface and take volatilities from it."),
+    ] = False,
     accounts: Annotated[str, typer.Option(help="population:N, or an account file.")] = (
         "population:10000"
     ),
@@ -111,7 +115,7 @@ def run(
     factor = parse_speed(speed)
     session = recorded_session(
         market, chain, accounts, seed, parse_time_us(from_, "from"), parse_time_us(to, "to"),
-        shards, journal, method, insurance_fund, _say(as_json),
+        shards, journal, method, insurance_fund, _say(as_json), is_fitted=surface,
     )  # fmt: skip
     run_session(session, f"recorded market {market}", factor, as_json, plot, is_live=live)
 

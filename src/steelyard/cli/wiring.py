@@ -9,6 +9,8 @@ from pathlib import Path
 from steelyard.cli.session import Session, journal_path
 from steelyard.engine import create_engine
 from steelyard.feeds import load_chain, open_market, read_accounts
+from steelyard.feeds.chains import TransportedChain
+from steelyard.feeds.option_chain import read_chain
 from steelyard.lab import (
     LAWS,
     SimulatedMarket,
@@ -17,6 +19,7 @@ from steelyard.lab import (
 )
 from steelyard.quantities import InputError
 from steelyard.terms import AccountRecord, load_method
+from steelyard.ticks import SurfaceUpdate
 
 Say = Callable[[str], None]
 
@@ -91,8 +94,13 @@ def recorded_session(
     method: Path | None,
     insurance_fund_usd: int,
     say: Say,
+    *,
+    is_fitted: bool = False,
 ) -> Session:
-    """Return a prepared session over a recorded market."""
+    """Return a prepared session over a recorded market.
+
+    is_fitted: the chain's volatilities come from surfaces fitted to it, as events.
+    """
     count = parse_accounts_argument(accounts)
     say(f"reading the market in {market}")
     recorded = open_market(market, from_us, to_us)
@@ -111,6 +119,9 @@ def recorded_session(
         session.list_market()
         if options is not None:
             session.list_options(options.instruments, list(options.updates))
+        if chain is not None and options is not None and is_fitted:
+            say("fitting its volatility surfaces")
+            session.prepare(fitted_surfaces(chain, options, recorded.first_prices))
         session.fund(insurance_fund_usd)
         if count is not None:
             given = _population(session, count, seed, say)
@@ -120,6 +131,28 @@ def recorded_session(
         session.journaled.close()
         raise
     return session
+
+
+def fitted_surfaces(
+    chain: Path, carried: TransportedChain, index: dict[str, float]
+) -> list[SurfaceUpdate]:
+    """Return the surfaces of a recorded chain, carried to where its options were carried.
+
+    index: prices there, USD. The fit is to the venue's marks, as the chain's own volatilities are. Errors: FEED,
+    SURF-E01, SURF-E02.
+    """
+    # Imported here: the fit compiles for seconds the first time, and few commands need it.
+    from steelyard.models.live_surface import ORIGIN, carried_event, surface_event
+    from steelyard.models.quotes import FitTarget, SurfaceSettings
+    from steelyard.models.surface_fit import fit_surface
+
+    settings = SurfaceSettings(target=FitTarget.MARK)
+    updates = []
+    for name, quotes in read_chain(chain, carried.snapshot).chains.items():
+        if name in carried.index_at_snapshot and name in index:
+            event = surface_event(fit_surface(quotes, settings), quotes.time_us, ORIGIN + name, 1)
+            updates.append(carried_event(event, carried.anchor_us, index[name]))
+    return updates
 
 
 def simulated_session(

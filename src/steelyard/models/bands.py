@@ -22,7 +22,7 @@ LOWEST, HIGHEST, WIDTH, PRECISION = range(4)
 
 
 @routine
-def weight_at(shape: Any, i: int, k: float) -> float:
+def weight_at(shape: Any, i: int, k: float) -> Any:
     """Return how much expiry i counts at k."""
     beyond = 0.0
     if k < shape[i, LOWEST]:

@@ -52,10 +52,11 @@ def surface_event(surface: Surface, time_us: int, origin: str, origin_seq: int) 
     for place in np.flatnonzero(surface.row_of >= 0).tolist():
         row = surface.smiles[surface.row_of[place]]
         count = int(row[COUNT])
+        a, b, rho, m, sigma = (float(row[each]) for each in (A, B, RHO, M, SIGMA))
         smiles.append(
             Smile(
                 int(surface.points.expiry_us[place]), float(surface.forwards.value[place]),
-                surface.sources[place].value, *(float(row[each]) for each in (A, B, RHO, M, SIGMA)),
+                surface.sources[place].value, a, b, rho, m, sigma,
                 float(row[START]), float(row[INVERSE_STEP]),
                 row[FIRST_COEFFICIENT : FIRST_COEFFICIENT + count].tolist(),
             )

@@ -121,18 +121,9 @@ def find_points(
     solved = (found.status == QuoteStatus.SOLVED) | (found.status == QuoteStatus.NO_INFORMATION)
     volatility = np.where(solved, found.volatility, np.nan)
     bid_volatility, ask_volatility = volatility[:count], volatility[count:]
-    if settings.target is FitTarget.MID:
-        target = 0.5 * (bid_volatility + ask_volatility)
-    else:
-        target = np.where(quotes.mark_volatility > 0.0, quotes.mark_volatility, np.nan)
-    vega = black76_greeks(True, forward, quotes.strike, target, time_years).vega * PER_POINT
-    half_price = 0.5 * (quotes.ask - quotes.bid) * unit
-    least = settings.least_price_error * forward
-    half_price = np.where(half_price >= least, half_price, least)
-    if settings.target is FitTarget.MARK:
-        half_price = 0.5 * np.where(is_bid & is_ask, half_price, least) + least
-    with np.errstate(all="ignore"):
-        uncertainty = settings.floor_volatility + half_price / vega
+    target, uncertainty = find_target(
+        quotes, settings, bid_volatility, ask_volatility, forward, time_years
+    )
     is_mid = settings.target is FitTarget.MID
     age = quotes.time_us - quotes.quote_time_us
     is_stale = (
@@ -158,6 +149,36 @@ def find_points(
     )  # fmt: skip
     mark_lonely(points, quotes.strike, settings.outlier_share)
     return points
+
+
+def find_target(
+    quotes: ChainQuotes,
+    settings: SurfaceSettings,
+    bid_volatility: Floats,
+    ask_volatility: Floats,
+    forward: Floats,
+    time_years: Floats,
+) -> tuple[Floats, Floats]:
+    """Return (target volatility, its uncertainty): half the spread over vega, plus the floor.
+
+    A spread is taken as a tick at least. The venue's mark counts as known to half of the spread, plus half a
+    tick; where only one side is quoted, to a tick.
+    """
+    is_mark = settings.target is FitTarget.MARK
+    if is_mark:
+        target = np.where(quotes.mark_volatility > 0.0, quotes.mark_volatility, np.nan)
+    else:
+        target = 0.5 * (bid_volatility + ask_volatility)
+    unit = forward if quotes.is_inverse else np.ones(len(quotes))
+    vega = black76_greeks(True, forward, quotes.strike, target, time_years).vega * PER_POINT
+    half_price = 0.5 * (quotes.ask - quotes.bid) * unit
+    least = settings.least_price_error * forward
+    half_price = np.where(half_price >= least, half_price, least)
+    if is_mark:
+        is_both = (quotes.bid > 0.0) & (quotes.ask > 0.0)
+        half_price = 0.5 * np.where(is_both, half_price, least) + least
+    with np.errstate(all="ignore"):
+        return target, settings.floor_volatility + half_price / vega
 
 
 def _is_bad(quotes: ChainQuotes, good_strike: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -70,7 +70,7 @@ def keep_sound(p: Any) -> None:
 
 
 @routine
-def cost_of(p: Any, data: Any, first: int, last: int, prior: Any) -> float:
+def cost_of(p: Any, data: Any, first: int, last: int, prior: Any) -> Any:
     """Return the weighted squares of the quotes, and of the distance to the chain's shape."""
     total = 0.0
     for j in range(first, last):
@@ -170,7 +170,7 @@ def told(shape: Any, i: int, side: int) -> float:
 
 
 @routine
-def median_of(values: Any, count: int) -> float:
+def median_of(values: Any, count: int) -> Any:
     """Return the lower median of the first `count` values, which it sorts."""
     for i in range(1, count):
         value = values[i]
