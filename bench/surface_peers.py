@@ -184,10 +184,10 @@ def chain_by_scipy(optimize: Any, solve: Callable[..., float], failure: Any, quo
                     volatility[side, place] = solve(price, forward, strike, years, sign)
                 except failure:
                     continue
-        points = points_of(quotes, both, volatility, forward, years)
-        if len(points[0]) < 5:
+        k, w, root = points_of(quotes, both, volatility, forward, years)
+        if len(k) < 5:
             continue
-        before = hold_slice(optimize, *points, before)
+        before = hold_slice(optimize, k, w, root, before)
         found.append(before)
     return np.array(found)
 

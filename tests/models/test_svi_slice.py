@@ -204,9 +204,8 @@ def test_SVIS_045_many_slices_are_the_single_ones() -> None:
     slices[2] = (slices[2][0], bad_w, slices[2][2])
     slices[4] = tuple(x[:4] for x in slices[4])
     offsets = np.cumsum([0, *(len(each[0]) for each in slices)])
-    fits = fit_slices(
-        *(np.concatenate(parts) for parts in zip(*slices, strict=True)), offsets=offsets
-    )
+    k, w, weights = (np.concatenate(parts) for parts in zip(*slices, strict=True))
+    fits = fit_slices(k, w, weights, offsets)
     for i, each in enumerate(slices):
         if i in (2, 4):
             assert np.isnan(fits.parameters[i]).all()
