@@ -306,7 +306,7 @@ def test_VALU_020_any_split_of_black_scholes_gives_the_same_bits(piece: int) -> 
         assert same_bits(np.concatenate([part[number] for part in parts]), values)
 
 
-CASES = Path(__file__).parent / "cases"
+CASES = Path(__file__).parents[1] / "cases"
 
 
 @pytest.mark.parametrize("family", ["bsm", "black76"])

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from steelyard.models.isotonic import push
 from steelyard.valuation.compiled import routine
 from steelyard.valuation.smiles import total_variance
 
@@ -45,18 +46,7 @@ def pool(smiles: Any, is_live: Any, shape: Any, k: float, work: Any) -> int:
         if is_live[i] == 0:
             continue
         value = total_variance(smiles, i, k)
-        weight = weight_at(shape, i, k)
-        size = 1.0
-        while blocks > 0 and work[1, blocks - 1] >= value:
-            blocks -= 1
-            together = work[2, blocks] + weight
-            value = (work[1, blocks] * work[2, blocks] + value * weight) / together
-            weight = together
-            size += work[3, blocks]
-        work[1, blocks] = value
-        work[2, blocks] = weight
-        work[3, blocks] = size
-        blocks += 1
+        blocks = push(work[1:], blocks, value, weight_at(shape, i, k))
         count += 1
     place = 0
     for block in range(blocks):

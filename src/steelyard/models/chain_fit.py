@@ -56,6 +56,7 @@ BUILT_FROM = tuple(
     f"steelyard.{name}"
     for name in (
         "valuation.smiles",
+        "models.isotonic",
         "models.ssvi_base",
         "models.correction_fit",
         "models.arbitrage",

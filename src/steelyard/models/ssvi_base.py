@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from steelyard.models.isotonic import SIZE, VALUE, push
 from steelyard.valuation.compiled import routine
 from steelyard.valuation.elementary import exp, log
 from steelyard.valuation.intrinsics import absolute, sqrt
@@ -207,26 +208,14 @@ def pool_column(values: Any, weights: Any, is_live: Any, work: Any) -> None:
     for i in range(values.shape[0]):
         if is_live[i] == 0:
             continue
-        value = values[i]
-        weight = weights[i]
-        size = 1.0
-        while blocks > 0 and work[0, blocks - 1] >= value:
-            blocks -= 1
-            together = work[1, blocks] + weight
-            value = (work[0, blocks] * work[1, blocks] + value * weight) / together
-            weight = together
-            size += work[2, blocks]
-        work[0, blocks] = value
-        work[1, blocks] = weight
-        work[2, blocks] = size
-        blocks += 1
+        blocks = push(work, blocks, values[i], weights[i])
     block = 0
     rank = 0
     for i in range(values.shape[0]):
         if is_live[i] == 0:
             continue
-        size = int(work[2, block])
-        values[i] = work[0, block] * (1.0 + APART * (rank - 0.5 * (size - 1)))
+        size = int(work[SIZE, block])
+        values[i] = work[VALUE, block] * (1.0 + APART * (rank - 0.5 * (size - 1)))
         rank += 1
         if rank == size:
             block += 1

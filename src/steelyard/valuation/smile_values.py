@@ -71,7 +71,12 @@ def fill_volatilities(
     for i in range(volatility.shape[0]):
         f = forward[i]
         s = strike[i]
-        is_good = (f >= SMALLEST_PRICE) & (f <= LARGEST_PRICE) & (s >= SMALLEST_PRICE) & (s <= LARGEST_PRICE)
+        is_good = (
+            (f >= SMALLEST_PRICE)
+            & (f <= LARGEST_PRICE)
+            & (s >= SMALLEST_PRICE)
+            & (s <= LARGEST_PRICE)
+        )
         k = log_ratio(s if is_good else 1.0, f if is_good else 1.0)
         w = variance_at(smiles, times, k, time_years[i])
         variance = w / time_years[i]
@@ -86,9 +91,7 @@ def fill_total_variances(smiles: Any, times: Any, k: Any, t: Any, result: Any) -
 
 
 @kernel(types.void(SMILES, types.int64, COLUMN, RESULT, RESULT, RESULT, RESULT), BUILT_FROM)
-def fill_smile(
-    smiles: Any, row: int, k: Any, w: Any, first: Any, second: Any, g: Any
-) -> None:
+def fill_smile(smiles: Any, row: int, k: Any, w: Any, first: Any, second: Any, g: Any) -> None:
     """Write w, w', w'' and g of one smile at each k."""
     for i in range(k.shape[0]):
         w[i], first[i], second[i] = smile_slopes(smiles, row, k[i])
