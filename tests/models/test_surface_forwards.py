@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steelyard.feeds.option_chain import ChainQuotes
-from steelyard.models.forwards import Forwards, ForwardSource, find_forwards, parity_forward
+from steelyard.models.forwards import Forwards, ForwardSource, find_forwards, parity_forwards
 from steelyard.models.quotes import QuoteUse
 from steelyard.models.surface_fit import fit_surface
 from steelyard.valuation.black76 import black76_price
@@ -18,6 +18,12 @@ from tests.models.surface_roles import Option, chain_of, quoted
 
 NAN = float("nan")
 STRIKES = np.linspace(80.0, 120.0, 9)
+
+
+def parity_of(chain: ChainQuotes) -> tuple[float, float]:
+    """Return (forward, width) by parity of a chain of one expiry."""
+    value, width = parity_forwards(chain, np.zeros(len(chain), np.int64), 1)
+    return float(value[0]), float(width[0])
 
 
 def forwards_of(chain: ChainQuotes) -> Forwards:
@@ -64,11 +70,11 @@ def test_SURF_020_a_future_that_is_no_price_is_none(told: float) -> None:
 def test_SURF_021_worked_bounds() -> None:
     # The second strike is so wide that it weighs nothing.
     rows = one_pair(100.0, (3.0, 3.2), (2.0, 2.1)) + one_pair(110.0, (0.5, 9.0), (9.0, 30.0))
-    value, width = parity_forward(chain_of(rows), np.arange(4))
+    value, width = parity_of(chain_of(rows))
     assert (value, width) == pytest.approx((101.05, 0.3))
     coin = one_pair(100.0, (0.03, 0.032), (0.02, 0.021)) + one_pair(110.0, (0.01, 0.3), (0.05, 0.5))
     chain = chain_of([row._replace(forward=1.0) for row in coin], is_inverse=True)
-    value, width = parity_forward(chain, np.arange(4))
+    value, width = parity_of(chain)
     low, high = 100.0 / (1.0 - 0.009), 100.0 / (1.0 - 0.012)
     assert (value, width) == pytest.approx((0.5 * (low + high), high - low))
     assert (low, high) == pytest.approx((100.908, 101.215), abs=1e-3)
@@ -95,7 +101,7 @@ def test_SURF_021_parity_is_within_the_bounds(
             for k, b, a in zip(strikes, low, high, strict=True)
         ]
     chain = chain_of(rows, is_inverse=is_inverse)
-    value, width = parity_forward(chain, np.arange(24))
+    value, width = parity_of(chain)
     bid, ask = (np.reshape(side, (2, 12)) for side in (chain.bid, chain.ask))
     low, high = bid[0] - ask[1], ask[0] - bid[1]
     lows, highs = (strikes / (1.0 - x) if is_inverse else strikes + x for x in (low, high))

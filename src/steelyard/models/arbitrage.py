@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from steelyard.models.ssvi_base import HIGHEST, LOWEST, WIDTH
 from steelyard.valuation.compiled import routine
 from steelyard.valuation.smiles import (
     COEFFICIENTS_MAX,
@@ -43,15 +44,15 @@ def fill_grid(smiles: Any, i: int, shape: Any, per_cell: int, grid: Any) -> int:
     least values there: so the points of the middle part stand on the knots, per_cell to a cell.
     """
     wing = WING_CELLS * per_cell
-    left = shape[i, 0] - shape[i, 2]
-    right = shape[i, 1] + shape[i, 2]
+    left = shape[i, LOWEST] - shape[i, WIDTH]
+    right = shape[i, HIGHEST] + shape[i, WIDTH]
     step = (right - left) / (CELLS * per_cell)
     if smiles[i, COUNT] > 0.0:
         step = 1.0 / (smiles[i, INVERSE_STEP] * per_cell)
         left = smiles[i, START]
         right = left + (smiles[i, COUNT] + 3.0) / smiles[i, INVERSE_STEP]
-    start = min(-REACH, left - 2.0 * shape[i, 2])
-    end = max(REACH, right + 2.0 * shape[i, 2])
+    start = min(-REACH, left - 2.0 * shape[i, WIDTH])
+    end = max(REACH, right + 2.0 * shape[i, WIDTH])
     size = 0
     for j in range(wing):
         x = (wing - j) / wing

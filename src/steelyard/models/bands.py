@@ -11,15 +11,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from steelyard.models.arbitrage import NO_LIMIT
 from steelyard.models.isotonic import push
+from steelyard.models.ssvi_base import HIGHEST, LOWEST, PRECISION, WIDTH
 from steelyard.valuation.compiled import routine
 from steelyard.valuation.smiles import total_variance
 
 GAP = 1e-3  # of the variance, between pooled values
 INSET = 2e-4  # of twice the variance: each keeps off the edge it shares, since limits are soft
 OUTSIDE = 2e-5  # of the variance: what counts as outside of a band
-NO_LIMIT = 1e9
-LOWEST, HIGHEST, WIDTH, PRECISION = range(4)
 
 
 @routine

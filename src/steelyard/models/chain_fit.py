@@ -50,7 +50,6 @@ ALONE, JOINT, SOFTENED = range(3)
 
 DATA = types.Array(types.float64, 2, "C", readonly=True)
 TABLE = types.Array(types.float64, 2, "C")
-COLUMN = types.Array(types.float64, 1, "C")
 WHOLE = types.Array(types.int64, 1, "C")
 BUILT_FROM = tuple(
     f"steelyard.{name}"
@@ -183,20 +182,17 @@ def certify(
             break
 
 
-@kernel(types.void(TABLE, TABLE, DATA, WHOLE, WHOLE, DATA, DATA, WHOLE, WHOLE), *BUILT_FROM)
+@kernel(types.void(TABLE, DATA, WHOLE, WHOLE, DATA, DATA, WHOLE), *BUILT_FROM)
 def fit_chain(
-    smiles: Any, bases: Any, data: Any, offsets: Any, is_live: Any, shape: Any, stiff: Any,
-    asked: Any, outcome: Any,
-) -> None:  # fmt: skip
+    smiles: Any, data: Any, offsets: Any, is_live: Any, shape: Any, stiff: Any, outcome: Any
+) -> None:
     """Fit the live expiries of a chain, in place.
 
     smiles (expiries, SMILE_WIDTH): start, 1/step and count of each correction come in, all else goes out.
-    bases (expiries, 3): θ, q, ψ of each base go out. data (3, quotes): k, w, 1/uncertainty² of w; offsets
-    (expiries + 1): its part for each expiry, k ascending. shape (expiries, 4): lowest and highest k quoted,
-    √w near the money, and their weight: how many quotes as good as can be they are
-    worth. stiff (expiries, 2): ridge and
-    bend. is_live: 1 for an expiry to fit. asked: 1 for a correction to fit anew, 0 to keep the one that came
-    in where its base is as it was. outcome: ALONE, JOINT or SOFTENED.
+    data (3, quotes): k, w, 1/uncertainty² of w; offsets (expiries + 1): its part for each expiry, k
+    ascending. shape (expiries, 4): lowest and highest k quoted, √w near the money, and how many quotes as
+    good as can be those of the expiry are worth. stiff (expiries, 2): ridge and bend. is_live: 1 for an
+    expiry to fit. outcome: ALONE, JOINT or SOFTENED.
     """
     scratch = (
         np.zeros((3, 4)),
@@ -208,11 +204,11 @@ def fit_chain(
     grid = np.zeros((4, GRID_MAX))
     parts = (data, offsets)
     counts = smiles[:, COUNT].copy()
-    fit_bases(bases, is_live, data, offsets, shape, np.zeros(4), smiles)
+    fit_bases(is_live, data, offsets, shape, smiles)
     for i in range(smiles.shape[0]):
         outcome[i] = ALONE
         smiles[i, COUNT] = counts[i]
-        if (is_live[i] > 0) & (asked[i] > 0) & (counts[i] > 0.0):
+        if (is_live[i] > 0) & (counts[i] > 0.0):
             size = fill_grid(smiles, i, shape, PER_CELL_FIT, grid)
             hold(smiles, i, (data, offsets[i], offsets[i + 1]), stiff, grid, size, space)
     uncross(smiles, is_live, shape, stiff, parts, grid, space, outcome)

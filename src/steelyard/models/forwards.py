@@ -115,10 +115,3 @@ def parity_forwards(quotes: ChainQuotes, expiry_of: Ints, count: int) -> tuple[F
     tightest = np.full(count, np.inf)
     np.minimum.at(tightest, of, width)
     return np.where(enough, forward, np.nan), np.where(enough, tightest, np.nan)
-
-
-def parity_forward(quotes: ChainQuotes, rows: Ints) -> tuple[float, float]:
-    """Return (forward, width of the tightest bounds) by parity of some rows of one expiry."""
-    chosen = quotes.select(rows)
-    forward, width = parity_forwards(chosen, np.zeros(len(chosen), np.int64), 1)
-    return float(forward[0]), float(width[0])

@@ -16,11 +16,11 @@ from steelyard.feeds.option_chain import ChainQuotes
 from steelyard.feeds.tables import NO_TIME
 from steelyard.valuation.greeks import black76_greeks
 from steelyard.valuation.implied_volatility import QuoteStatus, implied_volatility
+from steelyard.valuation.surfaces import YEAR_US
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-YEAR_US = 31_536_000_000_000
 PER_POINT = 100.0  # greeks' vega is per volatility point
 
 

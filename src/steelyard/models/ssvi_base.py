@@ -293,10 +293,10 @@ def write_smile(p: Any, i: int, smiles: Any) -> None:
 
 
 @routine
-def fit_bases(
-    p: Any, is_live: Any, data: Any, offsets: Any, shape: Any, prior: Any, smiles: Any
-) -> None:  # fmt: skip
+def fit_bases(is_live: Any, data: Any, offsets: Any, shape: Any, smiles: Any) -> None:
     """Fit the base of every live expiry, first by itself, then with the chain's shape as prior, then in order."""
+    p = np.zeros((smiles.shape[0], 3))
+    prior = np.zeros(4)
     work = np.zeros((5, 3))
     prior[0] = 0.0
     prior[1] = FIRST_CURVE

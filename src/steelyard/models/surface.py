@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from steelyard.feeds.option_chain import ChainQuotes
 from steelyard.models.forwards import Forwards
-from steelyard.models.quotes import YEAR_US, SmilePoints, SurfaceSettings
+from steelyard.models.quotes import SmilePoints, SurfaceSettings
 from steelyard.models.surface_report import SliceReport, SliceSource, report_slices
 from steelyard.valuation.smile_values import (
     SmileColumns,
@@ -18,6 +18,7 @@ from steelyard.valuation.smile_values import (
     fill_volatilities,
     smile_columns,
 )
+from steelyard.valuation.surfaces import YEAR_US
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -14,7 +14,6 @@ from steelyard.models.chain_fit import ALONE, JOINT, SOFTENED, fit_chain
 from steelyard.models.forwards import Forwards, find_forwards
 from steelyard.models.groups import group_median
 from steelyard.models.quotes import (
-    YEAR_US,
     FitTarget,
     QuoteUse,
     SmilePoints,
@@ -32,6 +31,7 @@ from steelyard.valuation.smiles import (
     SMILE_WIDTH,
     START,
 )
+from steelyard.valuation.surfaces import YEAR_US
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -62,12 +62,11 @@ def fit_surface(quotes: ChainQuotes, settings: SurfaceSettings | None = None) ->
     forwards = find_forwards(quotes, expiry_us, expiry_of)
     points = find_points(quotes, settings, expiry_us, expiry_of, forwards.value)
     chain = _Chain(quotes, points, settings, (expiry_us - quotes.time_us) / YEAR_US)
-    asked = np.ones(len(expiry_us), np.int64)
-    chain.fit(asked)
+    chain.fit()
     for _ in range(OUTLIER_PASSES):
-        if not chain.mark_outliers().any():
+        if not chain.mark_outliers():
             break
-        chain.fit(asked)
+        chain.fit()
     if not (chain.is_live & ~chain.is_poor).any():
         raise _nothing_usable(quotes, points, settings)
     return _surface(quotes, settings, chain, forwards)
@@ -102,7 +101,6 @@ class _Chain:
         self.settings = settings
         self.times = times
         self.smiles = np.zeros((count, SMILE_WIDTH))
-        self.bases = np.zeros((count, 3))
         self.is_live = np.zeros(count, np.int64)
         self.is_poor = np.zeros(count, np.bool_)
         self.shape = np.zeros((count, 4))
@@ -152,24 +150,21 @@ class _Chain:
             self.smiles[i, INVERSE_STEP] = cells / (high - low)
             self.smiles[i, COUNT] = cells - 3
 
-    def fit(self, asked: Ints) -> None:
-        """Fit every base, and the corrections of the expiries asked for."""
+    def fit(self) -> None:
+        """Fit every expiry that has a usable quote."""
         self.prepare()
-        for i in np.flatnonzero(asked).tolist():
+        for i in range(len(self.times)):
             self.lay_out(i)
         fit_chain(
-            self.smiles, self.bases, self.data, self.offsets, self.is_live, self.shape, self.stiff,
-            asked, self.outcome,
-        )  # fmt: skip
+            self.smiles, self.data, self.offsets, self.is_live, self.shape, self.stiff, self.outcome
+        )
 
-    def mark_outliers(self) -> NDArray[np.bool_]:
-        """Mark quotes far from their smile; return the expiries that lose one."""
+    def mark_outliers(self) -> bool:
+        """Mark quotes far from their smile; return whether there was one."""
         points = self.points
-        count = len(points.expiry_us)
-        hit = np.zeros(count, np.bool_)
         live = np.flatnonzero(self.is_live)
         if not len(live):
-            return hit
+            return False
         rows = self.order
         w = np.empty(len(rows))
         fill_total_variances(
@@ -179,7 +174,7 @@ class _Chain:
         fitted = np.sqrt(np.maximum(w, 0.0) / points.time_years[rows])
         miss = np.abs(fitted - points.target[rows]) / points.uncertainty[rows]
         of = points.expiry_of[rows]
-        usual = np.fmax(1.0, group_median(miss, of, count))
+        usual = np.fmax(1.0, group_median(miss, of, len(points.expiry_us)))
         far = (miss > self.settings.outlier_spreads * usual[of]) & (self.is_live[of] > 0)
         # A wild quote bends the smile at its neighbours: only the worst of those side by side goes.
         beside = np.zeros(len(miss))
@@ -187,8 +182,7 @@ class _Chain:
         beside[:-1] = np.maximum(beside[:-1], np.where(of[1:] == of[:-1], miss[1:], 0.0))
         far &= miss >= beside
         points.use[rows[far]] = QuoteUse.OUTLIER
-        hit[of[far]] = True
-        return hit
+        return bool(far.any())
 
 
 def _surface(

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.models.forwards import ForwardSource
-from steelyard.models.quotes import YEAR_US, QuoteUse
+from steelyard.models.quotes import QuoteUse
 from steelyard.valuation.black76 import black76_price
 from steelyard.valuation.greeks import black76_greeks
 from steelyard.valuation.smile_values import smile_columns
 from steelyard.valuation.smiles import RHO, B
+from steelyard.valuation.surfaces import YEAR_US
 
 if TYPE_CHECKING:
     from steelyard.models.surface import Surface

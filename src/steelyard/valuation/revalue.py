@@ -28,9 +28,8 @@ from steelyard.valuation.columns import (
 from steelyard.valuation.grid import ScenarioColumns
 from steelyard.valuation.marks import option_mark_units
 from steelyard.valuation.scenarios import fill_linear_rows, fill_option_rows, volatility_multipliers
-from steelyard.valuation.surfaces import refresh_volatilities
+from steelyard.valuation.surfaces import YEAR_US, refresh_volatilities
 
-YEAR_US = 31_536_000_000_000
 OPTION_FEE_CAP = 0.125  # of the premium: a fee on notional would exceed a cheap option's worth
 
 
