@@ -31,12 +31,8 @@ from steelyard.terms import Instrument
 from steelyard.terms.instrument import MONTHS, option_name
 from steelyard.terms.listing import option
 from steelyard.ticks import VolatilityUpdate
-from steelyard.ticks.checks import (
-    FORWARD_RATIO_MAX,
-    PRICE_MAX,
-    TIME_US_MAX,
-    VOLATILITY_MAX,
-)
+from steelyard.ticks.bounds import PRICE_MAX, TIME_US_MAX
+from steelyard.ticks.checks import FORWARD_RATIO_MAX, VOLATILITY_MAX
 
 COLUMNS = ("snapshot", "instrument", "underlying_price", "mark_iv", "index_price")
 EXPIRY_HOUR = 8

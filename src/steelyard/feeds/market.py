@@ -24,7 +24,7 @@ from steelyard.terms import Asset, Instrument
 from steelyard.terms.asset import ACCOUNTING_ASSET, USDC
 from steelyard.terms.listing import asset_for, inverse_perpetual, linear_perpetual
 from steelyard.ticks import AssetListed, Event, InstrumentsListed, SourceListed
-from steelyard.ticks.checks import PRICE_MAX, TIME_US_MAX
+from steelyard.ticks.bounds import PRICE_MAX, TIME_US_MAX
 
 LISTING_ORIGIN = ORIGIN_PREFIX + "listing"
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from steelyard.feeds.tables import NO_TIME, Floats, Ints
 from steelyard.ticks import Event, PriceTick, QuoteTick
-from steelyard.ticks.checks import PRICE_MAX, TIME_US_MAX
+from steelyard.ticks.bounds import PRICE_MAX, TIME_US_MAX
 
 LOOK_BACK_US = 1_800_000_000
 """A row that came later than this after its time is dropped, and a warm-up row is at most this old

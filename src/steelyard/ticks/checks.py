@@ -8,7 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from steelyard.quantities import UNITS_MAX, InputError
+from steelyard.quantities import UNITS_MAX
+from steelyard.ticks.bounds import (
+    BATCH_MAX,
+    PRICE_MAX,
+    TIME_US_MAX,
+    exchange_time,
+    name,
+    refused,
+    units,
+    within,
+)
 from steelyard.ticks.events import (
     AccountsLoaded,
     Event,
@@ -19,18 +29,14 @@ from steelyard.ticks.events import (
     OrderCancelled,
     OrderPlaced,
     ParameterChange,
-    PriceTick,
     QuoteTick,
     Smile,
-    SourceListed,
     SurfaceUpdate,
     Transfer,
     VolatilityUpdate,
 )
+from steelyard.ticks.market_checks import MARKET_RULES
 
-NAME_LENGTH_MAX = 96
-TIME_US_MAX = 4_102_444_800_000_000  # the year 2100
-PRICE_MAX = 1e12
 VOLATILITY_MAX = 50.0
 FORWARD_RATIO_MAX = 10.0
 SMILES_MAX = 128
@@ -38,7 +44,6 @@ COEFFICIENTS_MAX = 40
 LOG_MONEYNESS_MAX = 20.0
 WING_SLOPE_MAX = 2.0  # Lee: total variance may not rise faster
 PARAMETER_MAX = 1e3
-BATCH_MAX = 100_000
 FUNDING_PPB_MAX = 50_000_000  # five per cent an interval
 
 
@@ -49,56 +54,49 @@ def check_event(event: Event) -> None:
     TICK-E06 lists of different lengths or too long.
     """
     if not 0 <= event.time_us <= TIME_US_MAX:
-        raise _refused("TICK-E05", event, "time_us", "UTC microseconds between 1970 and 2100")
-    _name(event, "origin", event.origin)
+        raise refused("TICK-E05", event, "time_us", "UTC microseconds between 1970 and 2100")
+    name(event, "origin", event.origin)
     if not 0 <= event.origin_seq <= UNITS_MAX:
-        raise _refused("TICK-E03", event, "origin_seq", "a sender's number is between 0 and 2^62")
+        raise refused("TICK-E03", event, "origin_seq", "a sender's number is between 0 and 2^62")
     rule = _RULES.get(type(event))
     if rule is not None:
         rule(event)
 
 
-def _price_tick(event: PriceTick) -> None:
-    _name(event, "source", event.source)
-    _name(event, "asset", event.asset)
-    _within(event, "price", event.price, 0.0, PRICE_MAX)
-    _exchange_time(event, event.exchange_time_us)
-
-
 def _quote_tick(event: QuoteTick) -> None:
-    _name(event, "instrument", event.instrument)
-    _within(event, "bid", event.bid, 0.0, PRICE_MAX)
-    _within(event, "ask", event.ask, 0.0, PRICE_MAX)
+    name(event, "instrument", event.instrument)
+    within(event, "bid", event.bid, 0.0, PRICE_MAX)
+    within(event, "ask", event.ask, 0.0, PRICE_MAX)
     if event.bid > event.ask:
-        raise _refused("TICK-E03", event, "bid", "a bid is not above the ask")
-    _exchange_time(event, event.exchange_time_us)
+        raise refused("TICK-E03", event, "bid", "a bid is not above the ask")
+    exchange_time(event, event.exchange_time_us)
 
 
 def _volatility_update(event: VolatilityUpdate) -> None:
-    _name(event, "underlying", event.underlying)
+    name(event, "underlying", event.underlying)
     count = len(event.instruments)
     lengths = {count, len(event.implied_volatilities), len(event.forward_ratios)}
     if len(lengths) != 1 or not 0 < count <= BATCH_MAX:
-        raise _refused(
+        raise refused(
             "TICK-E06", event, "instruments", f"three lists of one length, 1 to {BATCH_MAX}"
         )
     for row, volatility in enumerate(event.implied_volatilities):
-        _within(event, f"implied_volatilities[{row}]", volatility, 0.0, VOLATILITY_MAX)
+        within(event, f"implied_volatilities[{row}]", volatility, 0.0, VOLATILITY_MAX)
     for row, ratio in enumerate(event.forward_ratios):
-        _within(event, f"forward_ratios[{row}]", ratio, 0.0, FORWARD_RATIO_MAX)
-    _exchange_time(event, event.exchange_time_us)
+        within(event, f"forward_ratios[{row}]", ratio, 0.0, FORWARD_RATIO_MAX)
+    exchange_time(event, event.exchange_time_us)
 
 
 def _surface_update(event: SurfaceUpdate) -> None:
-    _name(event, "underlying", event.underlying)
-    _within(event, "index_price", event.index_price, 0.0, PRICE_MAX)
+    name(event, "underlying", event.underlying)
+    within(event, "index_price", event.index_price, 0.0, PRICE_MAX)
     if not 0 < len(event.smiles) <= SMILES_MAX:
-        raise _refused("TICK-E06", event, "smiles", f"1 to {SMILES_MAX} smiles")
-    _exchange_time(event, event.exchange_time_us)
+        raise refused("TICK-E06", event, "smiles", f"1 to {SMILES_MAX} smiles")
+    exchange_time(event, event.exchange_time_us)
     before = event.exchange_time_us
     for row, smile in enumerate(event.smiles):
         if not before < smile.expiry_us <= TIME_US_MAX:
-            raise _refused(
+            raise refused(
                 "TICK-E05", event, f"smiles[{row}].expiry_us",
                 "expiries rise, the first one after the quotes", smile.expiry_us,
             )  # fmt: skip
@@ -109,8 +107,8 @@ def _surface_update(event: SurfaceUpdate) -> None:
 def _smile(event: SurfaceUpdate, row: int, smile: Smile) -> None:
     """Raise unless every number of a smile lies in its bounds."""
     place = f"smiles[{row}]"
-    _name(event, f"{place}.origin", smile.origin)
-    _within(event, f"{place}.forward", smile.forward, 0.0, PRICE_MAX)
+    name(event, f"{place}.origin", smile.origin)
+    within(event, f"{place}.forward", smile.forward, 0.0, PRICE_MAX)
     wings = smile.b * (1.0 + abs(smile.rho))
     bounds = (
         ("a", smile.a, -PARAMETER_MAX, PARAMETER_MAX),
@@ -125,98 +123,89 @@ def _smile(event: SurfaceUpdate, row: int, smile: Smile) -> None:
     )
     for field, value, low, high in bounds:
         if not low <= value <= high:
-            raise _refused(
+            raise refused(
                 "TICK-E03", event, f"{place}.{field}", f"a number from {low:g} to {high:g}", value
             )
     if len(smile.coefficients) > COEFFICIENTS_MAX:
-        raise _refused(
+        raise refused(
             "TICK-E06", event, f"{place}.coefficients", f"at most {COEFFICIENTS_MAX}", "too many"
         )
     if smile.coefficients and not smile.inverse_step > 0.0:
-        raise _refused(
+        raise refused(
             "TICK-E03", event, f"{place}.inverse_step", "above zero with coefficients", 0.0
         )
 
 
 def _heston_update(event: HestonUpdate) -> None:
-    _name(event, "underlying", event.underlying)
+    name(event, "underlying", event.underlying)
     for field, most in (
         ("initial_variance", 100.0), ("mean_reversion", 1000.0),
         ("long_run_variance", 100.0), ("vol_of_vol", 100.0),
     ):  # fmt: skip
         value = getattr(event, field)
         if not 0.0 <= value <= most:
-            raise _refused("TICK-E03", event, field, f"a number from 0 to {most:g}", value)
+            raise refused("TICK-E03", event, field, f"a number from 0 to {most:g}", value)
     if not -1.0 <= event.correlation <= 1.0:
-        raise _refused("TICK-E03", event, "correlation", "a number from −1 to 1")
-    _exchange_time(event, event.exchange_time_us)
+        raise refused("TICK-E03", event, "correlation", "a number from −1 to 1")
+    exchange_time(event, event.exchange_time_us)
 
 
 def _order_placed(event: OrderPlaced) -> None:
     for field in ("account", "order", "instrument"):
-        _name(event, field, getattr(event, field))
-    _units(event, "quantity", abs(event.quantity), 1)
-    _within(event, "price", event.price, 0.0, PRICE_MAX)
+        name(event, field, getattr(event, field))
+    units(event, "quantity", abs(event.quantity), 1)
+    within(event, "price", event.price, 0.0, PRICE_MAX)
 
 
 def _fill(event: Fill) -> None:
     for field in ("instrument", "buyer", "seller"):
-        _name(event, field, getattr(event, field))
+        name(event, field, getattr(event, field))
     if event.buyer == event.seller:
-        raise _refused("TICK-E04", event, "buyer", "buyer and seller differ")
+        raise refused("TICK-E04", event, "buyer", "buyer and seller differ")
     for field in ("buy_order", "sell_order"):
         if getattr(event, field):
-            _name(event, field, getattr(event, field))
-    _units(event, "quantity", event.quantity, 1)
-    _within(event, "price", event.price, 0.0, PRICE_MAX)
+            name(event, field, getattr(event, field))
+    units(event, "quantity", event.quantity, 1)
+    within(event, "price", event.price, 0.0, PRICE_MAX)
 
 
 def _order_cancelled(event: OrderCancelled) -> None:
     for field in ("account", "order"):
-        _name(event, field, getattr(event, field))
+        name(event, field, getattr(event, field))
 
 
 def _transfer(event: Transfer) -> None:
     for field in ("source_account", "target_account", "asset"):
-        _name(event, field, getattr(event, field))
+        name(event, field, getattr(event, field))
     if event.source_account == event.target_account:
-        raise _refused("TICK-E04", event, "target_account", "source and target differ")
-    _units(event, "amount", event.amount, 1)
+        raise refused("TICK-E04", event, "target_account", "source and target differ")
+    units(event, "amount", event.amount, 1)
 
 
 def _funding(event: Funding) -> None:
-    _name(event, "instrument", event.instrument)
+    name(event, "instrument", event.instrument)
     if abs(event.rate_ppb) > FUNDING_PPB_MAX:
-        raise _refused("TICK-E03", event, "rate_ppb", f"at most {FUNDING_PPB_MAX} billionths")
-
-
-def _source_listed(event: SourceListed) -> None:
-    for field in ("source", "asset", "operator"):
-        _name(event, field, getattr(event, field))
-    if not 1 <= event.weight <= 1_000_000:
-        raise _refused("TICK-E03", event, "weight", "a weight between 1 and 1,000,000")
-    if not 0 < event.stale_after_us <= 86_400_000_000:
-        raise _refused("TICK-E03", event, "stale_after_us", "an age above zero, at most a day")
+        raise refused("TICK-E03", event, "rate_ppb", f"at most {FUNDING_PPB_MAX} billionths")
 
 
 def _parameter_change(event: ParameterChange) -> None:
-    _name(event, "path", event.path)
+    name(event, "path", event.path)
     if len(event.value_json) > 4096:
-        raise _refused("TICK-E06", event, "value_json", "at most 4,096 characters")
+        raise refused("TICK-E06", event, "value_json", "at most 4,096 characters")
 
 
 def _accounts_loaded(event: AccountsLoaded) -> None:
     if not 0 < len(event.accounts) <= BATCH_MAX:
-        raise _refused("TICK-E06", event, "accounts", f"1 to {BATCH_MAX} accounts an event")
+        raise refused("TICK-E06", event, "accounts", f"1 to {BATCH_MAX} accounts an event")
 
 
 def _instruments_listed(event: InstrumentsListed) -> None:
     if not 0 < len(event.instruments) <= BATCH_MAX:
-        raise _refused("TICK-E06", event, "instruments", f"1 to {BATCH_MAX} instruments an event")
+        raise refused("TICK-E06", event, "instruments", f"1 to {BATCH_MAX} instruments an event")
 
 
 _RULES: dict[type[Event], Callable[[Any], None]] = {
-    PriceTick: _price_tick,
+    **MARKET_RULES,
     QuoteTick: _quote_tick,
     VolatilityUpdate: _volatility_update,
     SurfaceUpdate: _surface_update,
@@ -226,44 +215,7 @@ _RULES: dict[type[Event], Callable[[Any], None]] = {
     Fill: _fill,
     Transfer: _transfer,
     Funding: _funding,
-    SourceListed: _source_listed,
     ParameterChange: _parameter_change,
     AccountsLoaded: _accounts_loaded,
     InstrumentsListed: _instruments_listed,
 }
-
-
-def _name(event: Event, field: str, value: str) -> None:
-    if not 0 < len(value) <= NAME_LENGTH_MAX or not value.isprintable():
-        raise _refused("TICK-E04", event, field, f"1 to {NAME_LENGTH_MAX} printable characters")
-
-
-def _within(event: Event, field: str, value: float, low: float, high: float) -> None:
-    # The comparison is written so that a NaN fails it.
-    if not low < value <= high:
-        raise _refused(
-            "TICK-E03", event, field, f"a finite number above {low:g} and at most {high:g}", value
-        )
-
-
-def _units(event: Event, field: str, value: int, low: int) -> None:
-    if not low <= value <= UNITS_MAX:
-        raise _refused("TICK-E03", event, field, f"{low} to 2^62 units", value)
-
-
-def _exchange_time(event: Event, exchange_time_us: int) -> None:
-    if not 0 <= exchange_time_us <= TIME_US_MAX:
-        raise _refused("TICK-E05", event, "exchange_time_us", "UTC microseconds, 1970 to 2100")
-
-
-def _refused(code: str, event: Event, field: str, rule: str, value: object = None) -> InputError:
-    shown = getattr(event, field, value) if value is None else value
-    return InputError(
-        code,
-        f"{type(event).__name__} has {field} {shown!r}",
-        rule=rule,
-        cure="drop the event or mend the sender",
-        origin=event.origin,
-        origin_seq=event.origin_seq,
-        field=field,
-    )

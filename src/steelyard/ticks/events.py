@@ -8,9 +8,24 @@ Every event carries
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from steelyard.terms import AccountRecord, Asset, Instrument
+
+SourceKind = Literal["spot", "derivative", "oracle"]
+FeedState = Literal["up", "down", "unverified", "malformed", "gap", "clock", "halted"]
+DecisionBasis = Literal["settlement", "judgement"]
+SignalKind = Literal[
+    "volatility_index",
+    "rate",
+    "credit_spread",
+    "governance",
+    "upgrade",
+    "pool_health",
+    "regulatory",
+]
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
@@ -28,9 +43,13 @@ class AssetListed(Event, frozen=True, array_like=True, tag=True, gc=False):
 
 
 class SourceListed(Event, frozen=True, array_like=True, tag=True, gc=False):
-    """A source of prices of one asset: its operator, its weight, and the age at which it is stale.
+    """A source of prices of one asset, or new terms for one that is listed.
 
-    weight: whole number; stale_after_us: age in exchange time beyond which the price is not used.
+    operator: who runs it; two markets of one operator are not independent. weight: whole number.
+    stale_after_us: age in exchange time beyond which its price is not used. kind: spot, derivative or
+    oracle. quote: what its prices are in, USD or a listed asset with an index of its own. tier: 1 is read
+    first, 2 only where 1 has no quorum. resells: operators whose prices an oracle network passes on.
+    frozen_after_us: how long a price may stay the same while it is being repeated, 0 for any time.
     """
 
     source: str
@@ -38,6 +57,11 @@ class SourceListed(Event, frozen=True, array_like=True, tag=True, gc=False):
     operator: str
     weight: int
     stale_after_us: int
+    kind: SourceKind = "spot"
+    quote: str = "USD"
+    tier: int = 1
+    resells: list[str] = []
+    frozen_after_us: int = 0
 
 
 class InstrumentsListed(Event, frozen=True, array_like=True, tag=True, gc=False):
@@ -56,11 +80,136 @@ class AccountsLoaded(Event, frozen=True, array_like=True, tag=True, gc=False):
 
 
 class PriceTick(Event, frozen=True, array_like=True, tag=True, gc=False):
-    """A source says what one unit of an asset costs in USD. exchange_time_us: when it was so."""
+    """A source says what one unit of an asset costs, in the source's quote currency.
+
+    exchange_time_us: when it was so. confidence: half-width of the source's own uncertainty, in the same
+    currency, 0 if it states none. quantity: units of the asset traded at the price, 0 for a quote.
+    A price that is no price (zero, negative, not a number) is taken too: it makes its source invalid.
+    """
 
     source: str
     asset: str
     price: float
+    exchange_time_us: int
+    confidence: float = 0.0
+    quantity: float = 0.0
+
+
+class SourcePrice(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One price of a batch; fields as those of a PriceTick."""
+
+    source: str
+    asset: str
+    price: float
+    exchange_time_us: int
+    confidence: float = 0.0
+    quantity: float = 0.0
+
+
+class PriceBatch(Event, frozen=True, array_like=True, tag=True, gc=False):
+    """Prices that came while the engine was busy: taken in order, decided on once."""
+
+    prices: list[SourcePrice]
+
+
+class SourceStatus(Event, frozen=True, array_like=True, tag=True, gc=False):
+    """What the feed knows of a source beyond its prices: it is `up`, or why it must not be used.
+
+    state: up, down (no connection), unverified (a signature or proof does not hold), malformed (frames
+    that cannot be read), gap (messages are missing), clock (its clock is off), halted (by its venue).
+    It holds until the next status of that source. reason: words for a reader.
+    """
+
+    source: str
+    asset: str
+    state: FeedState
+    reason: str
+    exchange_time_us: int
+
+
+class PriceDecision(Event, frozen=True, array_like=True, tag=True, gc=False):
+    """Two persons set the price of a protected asset, for a stated time.
+
+    price: USD. basis: where it comes from, a settlement price or their judgement. approvers: two
+    different names. until_us: it ends then, or when the sources agree again.
+    """
+
+    asset: str
+    price: float
+    basis: DecisionBasis
+    approvers: list[str]
+    reason: str
+    until_us: int
+
+
+class BookTick(Event, frozen=True, array_like=True, tag=True, gc=False):
+    """The order book of one market of an asset, the levels of one price as one, best first.
+
+    source: the market, as its feed names it. instrument: ours that trades there, empty for a market of
+    others. Prices in USD, quantities in units of the asset. is_intact: the feed saw every message since
+    its last full book.
+    """
+
+    source: str
+    asset: str
+    instrument: str
+    bid_prices: list[float]
+    bid_quantities: list[float]
+    ask_prices: list[float]
+    ask_quantities: list[float]
+    exchange_time_us: int
+    is_intact: bool = True
+
+
+class TradeTick(Event, frozen=True, array_like=True, tag=True, gc=False):
+    """A trade on a market of an asset, for flow and volume. quantity: units of the asset, positive when
+    the buyer was the taker. price: USD."""
+
+    source: str
+    asset: str
+    price: float
+    quantity: float
+    exchange_time_us: int
+
+
+class OpenInterestTick(Event, frozen=True, array_like=True, tag=True, gc=False):
+    """Open interest of an asset's derivatives on a venue, in units of the asset.
+
+    is_own: on our venue, so that its share can be told.
+    """
+
+    source: str
+    asset: str
+    open_interest: float
+    is_own: bool
+    exchange_time_us: int
+
+
+class SignalListed(Event, frozen=True, array_like=True, tag=True, gc=False):
+    """A typed input that is no price: what kind of thing it says, of what, in which bounds.
+
+    kind: volatility_index (decimal), rate (decimal a year), credit_spread (decimal), governance,
+    upgrade, pool_health, regulatory (each a share from 0, well, to 1). subject: the asset, venue,
+    protocol or currency it is about. jump_max: largest believable change between two values.
+    """
+
+    signal: str
+    kind: SignalKind
+    subject: str
+    value_min: float
+    value_max: float
+    jump_max: float
+    stale_after_us: int
+    confidence_min: float
+
+
+class SignalTick(Event, frozen=True, array_like=True, tag=True, gc=False):
+    """One source's value of a signal. confidence: 0 to 1."""
+
+    signal: str
+    source: str
+    value: float
+    confidence: float
     exchange_time_us: int
 
 
@@ -203,6 +352,14 @@ AnyEvent = (
     | InstrumentsListed
     | AccountsLoaded
     | PriceTick
+    | PriceBatch
+    | SourceStatus
+    | PriceDecision
+    | BookTick
+    | TradeTick
+    | OpenInterestTick
+    | SignalListed
+    | SignalTick
     | QuoteTick
     | VolatilityUpdate
     | SurfaceUpdate

@@ -1,0 +1,1 @@
+"""Oracle networks: signed reports, verified before anything is believed."""

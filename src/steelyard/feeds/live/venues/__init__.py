@@ -1,0 +1,1 @@
+"""Exchanges: one module each, with the class that reads its public WebSocket."""
