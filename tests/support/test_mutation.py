@@ -41,7 +41,7 @@ def test_mutants_differ_and_reach_values_names_nesting_and_bytes() -> None:
         b"1e400",
         b"NaN",
         b'"p":null',
-        b'"p":-1,',
+        b'"p":[[',
         b'"u":"7"',
         b'"x":',
         b"[" * 1_000,
