@@ -80,6 +80,36 @@ class ProtectionChanged(Outcome, frozen=True, array_like=True, tag=True):
     is_protected: bool
 
 
+class SourceChanged(Outcome, frozen=True, array_like=True, tag=True):
+    """A source of an asset (subject) has another verdict; price: its last, in its quote currency."""
+
+    source: str
+    verdict: str
+    price: float
+
+
+class IndexChanged(Outcome, frozen=True, array_like=True, tag=True):
+    """The index of an asset (subject) is in another condition: why it is trusted or protected.
+
+    agreeing sources of so many independent operators, of those used. age_ppm: what its age adds to the
+    initial requirement.
+    """
+
+    condition: str
+    agreeing: int
+    operators: int
+    used: int
+    age_ppm: int
+
+
+class SignalChanged(Outcome, frozen=True, array_like=True, tag=True):
+    """A typed input (subject: signal) is in another state, and why."""
+
+    previous: str
+    current: str
+    reason: str
+
+
 AnyOutcome = (
     AccountLoaded
     | StateChanged
@@ -90,4 +120,7 @@ AnyOutcome = (
     | Settled
     | FundingPaid
     | ProtectionChanged
+    | SourceChanged
+    | IndexChanged
+    | SignalChanged
 )

@@ -1,4 +1,4 @@
-"""Expiry: an option pays its intrinsic value at the index and leaves the book."""
+"""Expiry: an option pays its intrinsic value at the settlement price and leaves the book."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from fractions import Fraction
 from steelyard.actions.outcomes import Outcome, Settled
 from steelyard.actions.venue import Venue
 from steelyard.book import Book
+from steelyard.marks.settlement import settlement_price
 from steelyard.terms import Instrument
 
 
@@ -31,7 +32,9 @@ def payoff_mark(terms: Instrument, index_price: Fraction) -> int:
 
 
 def settle_expired(venue: Venue, books: Iterable[Book], due: list[int]) -> list[Outcome]:
-    """Settle the instruments of the given slots at the index; each unit trades out at the payoff.
+    """Settle the instruments of the given slots at the average of their last minutes.
+
+    Each unit trades out at the payoff.
 
     The caller leaves out those whose underlying is protected: they wait for a quorum.
     """
@@ -40,8 +43,7 @@ def settle_expired(venue: Venue, books: Iterable[Book], due: list[int]) -> list[
     for slot in due:
         terms = venue.market.instruments[slot]
         asset = int(venue.market.underlying_of[slot])
-        exponent = venue.market.assets[asset].price_exponent
-        price = Fraction(int(venue.market.index_units[asset]), 10**exponent)
+        price = settlement_price(venue.market, asset, terms.expiry_us)
         payoff = payoff_mark(terms, price)
         holders = 0
         for book in shards:

@@ -29,6 +29,7 @@ from steelyard.cli.history import (
     recent_quantiles,
     units_by_state,
 )
+from steelyard.cli.live_sources import source_words
 from steelyard.cli.session import Session, Step
 from steelyard.cli.summary import micros_text, percent_text, price_text, usdc_text
 from steelyard.cli.wiring import time_text
@@ -45,7 +46,6 @@ PLAIN_EVENTS_MAX = 5
 RATE_WINDOW_S = 2.0
 LATENCY_WINDOW = 2048
 FLUSH_WINDOW = 512
-OFF_SHARE = 0.05
 WIDE = 112
 
 STYLES = {
@@ -355,7 +355,7 @@ class LiveView:
         known = series[np.isfinite(series)]
         change = price / float(known[0]) - 1 if len(known) else 0.0
         arrow = "▲" if change >= 5e-5 else "▼" if change <= -5e-5 else " "
-        words, style = self._sources(slot, price)
+        words, style = source_words(self.session.engine.market, slot, price)
         spark = max(6, min(24, width - 6 - 13 - 11 - 18))
         return [
             (f"{name:<6}", "strong"),
@@ -364,29 +364,6 @@ class LiveView:
             (sparkline(series, spark) + " ", "good" if change >= 0 else "bad"),
             (words, style),
         ]
-
-    def _sources(self, slot: int, price: float) -> tuple[str, str]:
-        """Return what is to be said of an asset's sources: protected, one off, one silent, or fine."""
-        market = self.session.engine.market
-        readings = market.readings[slot]
-        fresh, off, silent = 0, ("", 0.0), ("", 0.0)
-        for source, reading in readings.items():
-            age_us = market.time_us - reading.exchange_time_us
-            if reading.price <= 0 or age_us > reading.stale_after_us:
-                silent = max(silent, (source, age_us / 1e6), key=lambda each: each[1])
-                continue
-            fresh += 1
-            apart = reading.price / price - 1
-            if abs(apart) > max(OFF_SHARE, abs(off[1])):
-                off = source, apart
-        if market.is_protected[slot]:
-            return f" ■ PROTECTED {fresh}/{len(readings)} ", "flag"
-        if off[0]:
-            return f"! {off[1]:+.0%} off: ".replace("-", "−") + off[0], "warn"
-        if silent[0]:
-            age = f" {silent[1]:.0f} s" if silent[1] < 3600 else ""
-            return f"! {silent[0]} silent{age}", "warn"
-        return f"{fresh}/{len(readings)} sources", "dim"
 
     def _states(self, width: int) -> list[Line]:
         counts = units_by_state(self.session)

@@ -13,17 +13,22 @@ from steelyard.engine.refusals import (
     refuse,
 )
 from steelyard.marks import SurfaceColumns
+from steelyard.marks.market import USD
 from steelyard.terms import Instrument
 from steelyard.terms.asset import ACCOUNTING_ASSET
 from steelyard.ticks import (
     AssetListed,
+    Event,
     Funding,
     HestonUpdate,
     InstrumentsListed,
     ParameterChange,
+    PriceBatch,
+    PriceDecision,
     PriceTick,
     QuoteTick,
     SourceListed,
+    SourceStatus,
     SurfaceUpdate,
     VolatilityUpdate,
 )
@@ -31,8 +36,6 @@ from steelyard.valuation.surfaces import surface_volatilities
 
 if TYPE_CHECKING:
     from steelyard.engine.engine import Engine
-
-INDEX_UNITS_MAX = 90_000_000_000
 
 
 def check_asset_listed(engine: Engine, event: AssetListed) -> None:
@@ -43,10 +46,19 @@ def check_asset_listed(engine: Engine, event: AssetListed) -> None:
 
 
 def check_source_listed(engine: Engine, event: SourceListed) -> None:
-    """Raise unless the asset is listed and needs sources."""
+    """Raise unless the asset is listed, and so is the currency it quotes in."""
     listed_asset(engine, event, "asset", event.asset)
-    if event.asset == ACCOUNTING_ASSET:
-        refuse("ADMT-E03", event, "asset", "the accounting asset needs no source", "drop the event")
+    if event.quote == USD:
+        return
+    quote = listed_asset(engine, event, "quote", event.quote)
+    is_chain = any(source.terms.quote > 0 for source in engine.market.indices[quote].sources)
+    own = engine.market.asset_slots[event.asset]
+    is_quoted = event.quote != ACCOUNTING_ASSET and bool(engine.market.quoted_in.get(own))
+    if event.quote == event.asset or is_chain or is_quoted:
+        refuse(
+            "ADMT-E03", event, "quote", "a quote currency has sources in USD or the accounting asset",
+            "list sources of the currency that quote in USD",
+        )  # fmt: skip
 
 
 def check_instruments_listed(engine: Engine, event: InstrumentsListed) -> None:
@@ -70,28 +82,45 @@ def check_instruments_listed(engine: Engine, event: InstrumentsListed) -> None:
 
 
 def check_price_tick(engine: Engine, event: PriceTick) -> None:
-    """Raise unless the source is known and the price is possible."""
+    """Raise unless the source is known. What it says is judged, not refused: it is on record then."""
+    _check_source(engine, event, event.asset, event.source)
+
+
+def check_price_batch(engine: Engine, event: PriceBatch) -> None:
+    """Raise unless every source is known."""
+    for price in event.prices:
+        _check_source(engine, event, price.asset, price.source)
+
+
+def check_source_status(engine: Engine, event: SourceStatus) -> None:
+    """Raise unless the source is known."""
+    _check_source(engine, event, event.asset, event.source)
+
+
+def check_price_decision(engine: Engine, event: PriceDecision) -> None:
+    """Raise unless the asset is protected and the price fits it."""
     slot = listed_asset(engine, event, "asset", event.asset)
     market = engine.market
-    if event.source not in market.readings[slot]:
+    if not market.is_protected[slot]:
         refuse(
-            "ADMT-E03", event, "source", f"{event.source} is listed as a source of {event.asset}",
-            "list the source first",
+            "ADMT-E08", event, "asset", "persons decide only where the sources cannot",
+            "let the sources speak",
         )  # fmt: skip
-    check_not_future(event, event.exchange_time_us)
-    if event.price * 10 ** market.assets[slot].price_exponent > INDEX_UNITS_MAX:
+    asset = market.assets[slot]
+    if not 0 < round(event.price * 10**asset.price_exponent) <= asset.index_units_max:
         refuse(
             "ADMT-E05", event, "price", "a price fits the asset's scale",
             "list the asset with a smaller price exponent",
         )  # fmt: skip
-    if not market.is_protected[slot]:
-        factor = engine.method.index.price_jump_factor
-        ratio = event.price / market.index_price(slot)
-        if not 1.0 / factor <= ratio <= factor:
-            refuse(
-                "ADMT-E05", event, "price", f"a price within {factor:g}× of a healthy index",
-                "mend the source; a true move of this size first protects the asset",
-            )  # fmt: skip
+
+
+def _check_source(engine: Engine, event: Event, asset: str, source: str) -> None:
+    slot = listed_asset(engine, event, "asset", asset)
+    if source not in engine.market.indices[slot].numbers:
+        refuse(
+            "ADMT-E03", event, "source", f"{source} is listed as a source of {asset}",
+            "list the source first",
+        )  # fmt: skip
 
 
 def check_quote_tick(engine: Engine, event: QuoteTick) -> None:

@@ -17,35 +17,22 @@ from steelyard.actions import (
 )
 from steelyard.actions.load import units_of
 from steelyard.book import EXTERNAL, RestingOrder
+from steelyard.engine.apply_market import MARKET_VERBS, Applied, notices
 from steelyard.engine.prices import price_to_mark
-from steelyard.marks import (
-    apply_heston,
-    apply_price,
-    apply_quote,
-    apply_surface,
-    apply_volatilities,
-    pass_time,
-)
-from steelyard.marks.update import remark_perpetuals, reread_index
+from steelyard.marks import pass_time
+from steelyard.marks.funding import funding_due
+from steelyard.marks.settlement import forget_expiry, note_expiry
+from steelyard.marks.update import remark_perpetuals
 from steelyard.terms.account import UNIT_SEPARATOR
 from steelyard.ticks import (
     AccountsLoaded,
-    AssetListed,
     Event,
     Fill,
     Funding,
-    HestonUpdate,
     InstrumentsListed,
     OrderCancelled,
     OrderPlaced,
-    ParameterChange,
-    PriceTick,
-    QuoteTick,
-    SourceListed,
-    SurfaceUpdate,
-    TimeTick,
     Transfer,
-    VolatilityUpdate,
 )
 
 if TYPE_CHECKING:
@@ -63,31 +50,16 @@ def apply_event(engine: Engine, event: Event) -> list[Outcome]:
     if moved:
         engine.revalue(moved)
         engine.needs_pass = True
+    outcomes += notices(market)
     for asset, was in enumerate(before.tolist()):
         if bool(market.is_protected[asset]) != was:
             engine.needs_pass = True
             name = market.assets[asset].name
             outcomes.append(ProtectionChanged(name, bool(market.is_protected[asset])))
+    outcomes += _fund_due(engine, event)
     outcomes += _settle_due(engine)
     engine.stopwatch.lap("valuation")
     return outcomes
-
-
-Applied = tuple[list[Outcome], list[int]]
-"""Outcomes, and the assets whose marks may have moved."""
-
-
-def _asset_listed(engine: Engine, event: AssetListed) -> Applied:
-    engine.market.list_asset(event.asset)
-    engine.widen()
-    return [], []
-
-
-def _source_listed(engine: Engine, event: SourceListed) -> Applied:
-    market = engine.market
-    asset = market.asset_slots[event.asset]
-    market.list_source(event.source, asset, event.operator, event.weight, event.stale_after_us)
-    return [], [asset] if reread_index(market, asset, engine.method) else []
 
 
 def _instruments_listed(engine: Engine, event: InstrumentsListed) -> Applied:
@@ -98,6 +70,7 @@ def _instruments_listed(engine: Engine, event: InstrumentsListed) -> Applied:
         touched[int(market.underlying_of[slot])] = None
         if instrument.expiry_us:
             insort(engine.expiries, (instrument.expiry_us, slot))
+            note_expiry(market, int(market.underlying_of[slot]), instrument.expiry_us)
     engine.widen()
     for asset in touched:
         remark_perpetuals(market, asset)
@@ -112,26 +85,6 @@ def _accounts_loaded(engine: Engine, event: AccountsLoaded) -> Applied:
         outcomes.append(load_account(engine.venue, record))
     engine.needs_pass = True
     return outcomes, []
-
-
-def _price_tick(engine: Engine, event: PriceTick) -> Applied:
-    return [], apply_price(engine.market, event, engine.method)
-
-
-def _quote_tick(engine: Engine, event: QuoteTick) -> Applied:
-    return [], apply_quote(engine.market, event, engine.method)
-
-
-def _volatility_update(engine: Engine, event: VolatilityUpdate) -> Applied:
-    return [], apply_volatilities(engine.market, event)
-
-
-def _surface_update(engine: Engine, event: SurfaceUpdate) -> Applied:
-    return [], apply_surface(engine.market, event)
-
-
-def _heston_update(engine: Engine, event: HestonUpdate) -> Applied:
-    return [], apply_heston(engine.market, event)
 
 
 def _order_placed(engine: Engine, event: OrderPlaced) -> Applied:
@@ -181,37 +134,28 @@ def _funding(engine: Engine, event: Funding) -> Applied:
     return apply_funding(engine.venue, event, [s.book for s in engine.shards]), []
 
 
-def _parameter_change(engine: Engine, event: ParameterChange) -> Applied:
-    engine.set_method(engine.method.with_parameter(event.path, event.value_json))
-    market = engine.market
-    for asset in range(1, len(market.assets)):
-        reread_index(market, asset, engine.method)
-    return [], list(range(len(market.assets)))
-
-
-def _time_tick(engine: Engine, event: TimeTick) -> Applied:  # noqa: ARG001
-    """Options decay with time: every asset that has some is valued afresh."""
-    return [], [a for a, options in enumerate(engine.market.options_of) if options]
-
-
 _VERBS: dict[type[Event], Callable[[Engine, Any], Applied]] = {
-    AssetListed: _asset_listed,
-    SourceListed: _source_listed,
+    **MARKET_VERBS,
     InstrumentsListed: _instruments_listed,
     AccountsLoaded: _accounts_loaded,
-    PriceTick: _price_tick,
-    QuoteTick: _quote_tick,
-    VolatilityUpdate: _volatility_update,
-    SurfaceUpdate: _surface_update,
-    HestonUpdate: _heston_update,
     OrderPlaced: _order_placed,
     OrderCancelled: _order_cancelled,
     Fill: _fill,
     Transfer: _transfer,
     Funding: _funding,
-    ParameterChange: _parameter_change,
-    TimeTick: _time_tick,
 }
+
+
+def _fund_due(engine: Engine, event: Event) -> list[Outcome]:
+    """Exchange the funding of intervals that are over."""
+    market = engine.market
+    outcomes: list[Outcome] = []
+    for slot, rate_ppb in funding_due(market, engine.method) if market.premiums else ():
+        name = market.instruments[slot].name
+        funding = Funding(event.time_us, event.origin, event.origin_seq, name, rate_ppb)
+        outcomes += apply_funding(engine.venue, funding, [s.book for s in engine.shards])
+        engine.needs_pass = True
+    return outcomes
 
 
 def _settle_due(engine: Engine) -> list[Outcome]:
@@ -230,4 +174,8 @@ def _settle_due(engine: Engine) -> list[Outcome]:
         return []
     engine.expiries = waiting + engine.expiries[len(due) + len(waiting) :]
     engine.needs_pass = True
-    return settle_expired(engine.venue, [s.book for s in engine.shards], [slot for _, slot in due])
+    books = [s.book for s in engine.shards]
+    outcomes = settle_expired(engine.venue, books, [slot for _, slot in due])
+    for expiry_us, slot in due:
+        forget_expiry(market, int(market.underlying_of[slot]), expiry_us)
+    return outcomes

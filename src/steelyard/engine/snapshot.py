@@ -16,7 +16,8 @@ import msgspec
 from steelyard.book import SLOT_COUNT, RestingOrder
 from steelyard.book.state_hash import slot_hashes, unit_record
 from steelyard.marks import SurfaceColumns
-from steelyard.marks.index import SourceReading
+from steelyard.marks.funding import Premium
+from steelyard.marks.settlement import note_expiry
 from steelyard.quantities import JournalError
 from steelyard.terms import FULL_MODES, Asset, Instrument, Method
 from steelyard.ticks import HestonUpdate, SurfaceUpdate
@@ -24,7 +25,7 @@ from steelyard.ticks import HestonUpdate, SurfaceUpdate
 if TYPE_CHECKING:
     from steelyard.engine.engine import Engine
 
-SNAPSHOT_VERSION = 2
+SNAPSHOT_VERSION = 3
 EMPTY_SLOT = bytes(32)
 
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
@@ -33,6 +34,8 @@ MARKET_COLUMNS = (
     "index_units",
     "is_protected",
     "had_quorum",
+    "age_ppm",
+    "quote_rate",
 )
 INSTRUMENT_COLUMNS = (
     "mark_units",
@@ -71,9 +74,14 @@ def global_record(engine: Engine) -> dict[str, Any]:
         "assets": market.assets[1:],
         "instruments": market.instruments,
         "operators": list(market.operators.items()),
-        "readings": [sorted(of_asset.items()) for of_asset in market.readings],
+        "indices": [index.record() for index in market.indices],
         "changes_at_us": market.changes_at_us,
         "quote_time_us": sorted(market.quote_time_us.items()),
+        "decayed_us": market.decayed_us,
+        "premiums": [(slot, market.premiums[slot].record()) for slot in sorted(market.premiums)],
+        "averages": [
+            [*key, str(total), covered] for key, (total, covered) in sorted(market.averages.items())
+        ],
         "asset_columns": {n: getattr(market, n)[:assets].tolist() for n in MARKET_COLUMNS},
         "instrument_columns": {
             n: getattr(market, n)[:instruments].tolist() for n in INSTRUMENT_COLUMNS
@@ -137,10 +145,14 @@ def _restore_market(engine: Engine, state: dict[str, Any]) -> None:
     for instrument in state["instruments"]:
         market.list_instrument(msgspec.convert(instrument, Instrument))
     market.operators = dict(state["operators"])
-    for slot, readings in enumerate(state["readings"]):
-        for name, (price, at_us, weight, operator, stale_after_us) in readings:
-            reading = SourceReading(price, at_us, weight, operator, stale_after_us)
-            market.readings[slot][name] = reading
+    for asset, record in enumerate(state["indices"]):
+        market.restore_index(asset, record)
+    market.decayed_us = state["decayed_us"]
+    market.premiums = {slot: Premium.restore(record) for slot, record in state["premiums"]}
+    market.averages = {
+        (expiry_us, asset): (int(total), covered)
+        for expiry_us, asset, total, covered in state["averages"]
+    }
     market.changes_at_us = list(state["changes_at_us"])
     market.quote_time_us = dict(state["quote_time_us"])
     for record in state["surfaces"]:
@@ -164,6 +176,7 @@ def _restore_global(engine: Engine, state: dict[str, Any]) -> None:
     engine.set_method(msgspec.convert(state["method"], Method))
     for expiry_us, slot in state["expiries"]:
         insort(engine.expiries, (expiry_us, slot))
+        note_expiry(engine.market, int(engine.market.underlying_of[slot]), expiry_us)
     engine.ledger.balances = {name: list(row) for name, row in state["ledger"]}
     engine.ledger.market_quantity = list(state["market_quantity"])
     engine.ledger.market_cost = list(state["market_cost"])

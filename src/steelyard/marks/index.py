@@ -1,8 +1,16 @@
-"""The index price: weighted median of the sources that are fresh in exchange time.
+"""The index price: weighted median of the sources that may be used, and whether enough of them agree.
 
-Bound: with sources of positive weight, let the honest ones carry more than half of the fresh weight.
-Then the weighted median lies between the lowest and the highest honest price, whatever the others
-say, because neither the half below nor the half above can be made of liars alone.
+Three bounds hold, whatever some sources say (proved in docs/market-state.md, tested in tests/marks):
+
+    median       let honest sources hold more than half of the used weight: the index lies between the
+                 lowest and the highest honest price
+    agreement    an index is trusted only if sources with more than half of the used weight stand within
+                 their width of it; if one of them is honest, its error is at most that one's width
+    independence weights are scaled so that no operator, with everything that resells its prices, holds
+                 more than the share the method allows (or an equal share, where there are too few)
+
+A source that deviates is reported, not removed: after a true jump those that are right first would be
+the ones removed.
 """
 
 from __future__ import annotations
@@ -10,34 +18,40 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from steelyard.terms.method import IndexRules
+from steelyard.marks.sources import (
+    ABSURD,
+    DEVIATING,
+    NEVER_US,
+    QUOTE,
+    STANDBY,
+    UNCERTAIN,
+    USED,
+    Source,
+    width_ppm,
+)
+from steelyard.quantities import PPM
+from steelyard.terms.index_rules import IndexRules
 
-
-class SourceReading(NamedTuple):
-    """The last word of one source: price in USD, the exchange time it holds for, its terms."""
-
-    price: float
-    exchange_time_us: int
-    weight: int
-    operator: int
-    stale_after_us: int
+WEIGHT_ONE = 1_000_000
+CAP_ROUNDS = 64
 
 
 class IndexReading(NamedTuple):
     """Outcome of reading an index.
 
-    price: USD, or 0.0 when no source is fresh. has_quorum: enough fresh sources and operators.
-    fresh: how many sources were used. changes_at_us: first instant at which the oldest of them goes
-    stale (2^62 when none is fresh), so that nobody has to look again before.
+    price: USD, or 0.0 when no source can be used. has_quorum: enough of them agree. used: sources that
+    count; agreeing: those that agree; operators: independent operators among these. price_time_us:
+    median exchange time of the agreeing ones. changes_at_us: the first instant at which one of the used
+    sources goes stale (2^62 for never), so that nobody has to look again before.
     """
 
     price: float
     has_quorum: bool
-    fresh: int
+    used: int
+    agreeing: int
+    operators: int
+    price_time_us: int
     changes_at_us: int
-
-
-NEVER_US = 2**62
 
 
 def weighted_median(prices: Sequence[float], weights: Sequence[int]) -> float:
@@ -65,19 +79,173 @@ def weighted_median(prices: Sequence[float], weights: Sequence[int]) -> float:
     raise AssertionError("weights are positive, so half of them is always reached")
 
 
-def read_index(sources: Sequence[SourceReading], now_us: int, rules: IndexRules) -> IndexReading:
-    """Return the index of one asset at `now_us` from the last words of its sources.
+def capped_weights(sources: Sequence[Source], share_ppm_max: int) -> list[int]:
+    """Return whole weights in which no operator holds more than its share; 0 for what adds nothing.
+
+    An operator's exposure is the weight of its own sources and of all that resell it. Exposures above the
+    share are scaled down, largest first, until none is; with n independent operators the share is at least
+    1/n. A reseller whose operators are all present already loses weight first: it says nothing new.
+
+    >>> from steelyard.marks.sources import SourceTerms
+    >>> def source(operator, weight, resells=()):
+    ...     return Source("s", SourceTerms(operator, weight, 1, "spot", -1, 1, resells, 0))
+    >>> capped_weights([source(0, 9), source(1, 1), source(2, 1)], 400_000)   # 40 %, 30 %, 30 %
+    [1333333, 1000000, 1000000]
+    >>> capped_weights([source(0, 1), source(1, 1), source(9, 1, (0, 1))], 400_000)
+    [1000000, 1000000, 0]
+    """
+    weights = [float(source.terms.weight) for source in sources]
+    groups = []
+    for operator in sorted({source.terms.operator for source in sources}):  # tidy-ok: sorted
+        own = [i for i, s in enumerate(sources) if s.terms.operator == operator]
+        resold = [i for i, s in enumerate(sources) if operator in s.terms.resells and i not in own]
+        groups.append((own, resold))
+    share = max(share_ppm_max / PPM, 1.0 / max(1, independent_operators(sources)))
+    if share >= 1.0:
+        return [int(weight) * WEIGHT_ONE for weight in weights]
+    for _ in range(CAP_ROUNDS):
+        total = _added(weights, range(len(weights)))
+        worst, most = -1, share * total * (1.0 + 1e-9)
+        for number, (own, resold) in enumerate(groups):
+            exposure = _added(weights, own) + _added(weights, resold)
+            if exposure > most:
+                worst, most = number, exposure
+        if worst < 0:
+            break
+        _bring_down(weights, *groups[worst], share, total)
+    return [int(weight * WEIGHT_ONE + 0.5) for weight in weights]  # tidy-ok: the one border
+
+
+def _bring_down(
+    weights: list[float], own: list[int], resold: list[int], share: float, total: float
+) -> None:
+    """Scale an operator's exposure down to its share: first what resells it, then its own sources."""
+    direct, passed_on = _added(weights, own), _added(weights, resold)
+    if passed_on > 0.0:
+        # direct + f·passed_on = share·(total − passed_on + f·passed_on)
+        kept = (share * (total - passed_on) - direct) / (1.0 - share)
+        factor = max(0.0, kept / passed_on)
+        for i in resold:
+            weights[i] *= factor
+        if factor > 0.0:
+            return
+        total -= passed_on
+    if direct > share * total:
+        factor = share * (total - direct) / ((1.0 - share) * direct)
+        for i in own:
+            weights[i] *= factor
+
+
+def _added(weights: list[float], indices: Sequence[int]) -> float:
+    total = 0.0
+    for i in indices:
+        total += weights[i]
+    return total
+
+
+class Readable(NamedTuple):
+    """What an index is read from. usd_rates: USD of one unit of each source's quote currency, 0.0 for
+    one that cannot be converted. last_good: USD, 0.0 before there was one. weights: cache of
+    `capped_weights` by the numbers of the used sources."""
+
+    sources: Sequence[Source]
+    usd_rates: Sequence[float]
+    last_good: float
+    weights: dict[tuple[int, ...], list[int]]
+
+
+def read_index(of: Readable, now_us: int, rules: IndexRules, tier: int = 2) -> IndexReading:
+    """Return the index of one asset at `now_us` from its sources up to a tier, and set their verdicts.
 
     A source is fresh while now − exchange time ≤ its own stale_after_us; age is counted in exchange
     time because a feed can be late by minutes and still arrive.
     """
-    fresh = [
-        s for s in sources if s.price > 0.0 and now_us - s.exchange_time_us <= s.stale_after_us
-    ]
-    if not fresh:
-        return IndexReading(0.0, False, 0, NEVER_US)
-    price = weighted_median([s.price for s in fresh], [s.weight for s in fresh])
-    operators = len({s.operator for s in fresh})  # tidy-ok: only counted, never iterated
-    has_quorum = len(fresh) >= rules.quorum_sources and operators >= rules.quorum_operators
-    changes_at = min(s.exchange_time_us + s.stale_after_us for s in fresh) + 1
-    return IndexReading(price, has_quorum, len(fresh), changes_at)
+    used: list[int] = []
+    prices: list[float] = []
+    changes_at_us = NEVER_US
+    for number, source in enumerate(of.sources):
+        if source.terms.tier > tier:
+            source.verdict = STANDBY
+            continue
+        price = source.value(now_us, rules) * of.usd_rates[number]
+        verdict = source.obstacle(now_us) or _doubt(source, price, of.last_good, rules)
+        if verdict:
+            source.verdict = verdict
+            continue
+        used.append(number)
+        prices.append(price)
+        changes_at_us = min(changes_at_us, source.stale_at_us())
+    if not used:
+        return IndexReading(0.0, False, 0, 0, 0, 0, NEVER_US)
+    key = tuple(used)
+    weights = of.weights.get(key)
+    if weights is None:
+        weights = capped_weights([of.sources[i] for i in used], rules.operator_share_ppm_max)
+        of.weights[key] = weights
+    counted = [(p, w) for p, w in zip(prices, weights, strict=True) if w > 0]
+    median = weighted_median([p for p, _ in counted], [w for _, w in counted])
+    return _agreement(of, used, prices, weights, median, now_us, rules, changes_at_us)
+
+
+def _doubt(source: Source, usd: float, last_good: float, rules: IndexRules) -> str:
+    """Return why a price is not used though its source is fresh, or an empty text."""
+    if not usd > 0.0:
+        return QUOTE
+    if source.confidence * PPM > rules.confidence_ppm_max * source.price:
+        return UNCERTAIN
+    if last_good > 0.0:
+        ratio = usd / last_good
+        if not 1.0 / rules.price_jump_factor <= ratio <= rules.price_jump_factor:
+            return ABSURD
+    return ""
+
+
+def _agreement(
+    of: Readable,
+    used: list[int],
+    prices: list[float],
+    weights: list[int],
+    median: float,
+    now_us: int,
+    rules: IndexRules,
+    changes_at_us: int,
+) -> IndexReading:
+    """Judge who agrees with the median and whether that is a quorum."""
+    total = reached = 0
+    agreeing: list[Source] = []
+    for number, price, weight in zip(used, prices, weights, strict=True):
+        source = of.sources[number]
+        total += weight
+        if abs(price - median) * PPM <= width_ppm(source, now_us, rules) * median:
+            source.verdict = USED
+            reached += weight
+            agreeing.append(source)
+        else:
+            source.verdict = DEVIATING
+    operators = independent_operators(agreeing)
+    has_quorum = (
+        2 * reached > total
+        and len(agreeing) >= rules.quorum_sources
+        and operators >= rules.quorum_operators
+    )
+    times = sorted(source.exchange_time_us for source in agreeing)
+    middle = times[(len(times) - 1) // 2] if times else 0
+    return IndexReading(
+        median, has_quorum, len(used), len(agreeing), operators, middle, changes_at_us
+    )
+
+
+def independent_operators(sources: Sequence[Source]) -> int:
+    """Return how many operators speak for themselves.
+
+    One that resells prices of an operator that is present, or of one that another counted reseller passes
+    on too, does not.
+    """
+    heard = {s.terms.operator for s in sources if not s.terms.resells}  # tidy-ok: only counted
+    count = len(heard)
+    for source in sorted(sources, key=lambda each: each.terms.operator):
+        terms = source.terms
+        if terms.resells and terms.operator not in heard and heard.isdisjoint(terms.resells):
+            count += 1
+            heard.update(terms.resells, (terms.operator,))
+    return count

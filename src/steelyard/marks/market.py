@@ -6,31 +6,57 @@ accounting asset, whose price in itself is one and never protected.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.marks.index import NEVER_US, SourceReading
+from steelyard.marks.guard import AssetIndex
+from steelyard.marks.sources import NEVER_US, Source, SourceTerms
 from steelyard.terms import Asset, Instrument
 from steelyard.terms.asset import USDC
 
 if TYPE_CHECKING:
+    from steelyard.marks.funding import Premium
     from steelyard.marks.surfaces import SurfaceColumns
-    from steelyard.ticks import HestonUpdate
+    from steelyard.ticks import HestonUpdate, SourceListed
 
 Cell = TypeVar("Cell", bound=np.generic)
 
 INITIAL_CAPACITY = 64
+USD = "USD"
+
+
+class SourceNotice(NamedTuple):
+    """A source has another verdict: asset slot, its name, the verdict and its last price."""
+
+    asset: int
+    source: str
+    verdict: str
+    price: float
+
+
+class IndexNotice(NamedTuple):
+    """An index is in another condition: asset slot, condition, how many sources of how many operators
+    agree, how many are used, and the uncertainty of what is shown in ppm."""
+
+    asset: int
+    condition: str
+    agreeing: int
+    operators: int
+    used: int
+    age_ppm: int
 
 
 class MarketState:
     """Columns of the market.
 
     Assets: index_units (int64, 10^-price_exponent USD, 0 = no price yet), is_protected (bool),
-    had_quorum (bool). Instruments: mark_units (int64), has_mark (bool), basis_ppb, volatility (float64,
+    had_quorum (bool), age_ppm (int64: what an old price adds to the initial requirement), quote_rate
+    (float64: USD of one unit where prices are quoted in it, 0 = not to be converted). Instruments: mark_units (int64), has_mark (bool), basis_ppb, volatility (float64,
     decimal, 0 = none), forward_ratio (float64), and of the terms lots_per_unit, mark_scale,
-    mark_limit. Sources: `readings[asset]` maps a name to its row. `surfaces` and `heston` hold the
+    mark_limit. `indices[asset]` holds the sources and the guard. `notices` are what changed since the
+    engine last took them. `surfaces` and `heston` hold the
     last fits by asset slot.
     """
 
@@ -42,15 +68,23 @@ class MarketState:
         self.instrument_slots: dict[str, int] = {}
         self.perpetuals_of: list[list[int]] = []
         self.options_of: list[list[int]] = []
-        self.readings: list[dict[str, SourceReading]] = []
+        self.indices: list[AssetIndex] = []
+        self.quoted_in: dict[int, list[int]] = {}
+        self.notices: list[SourceNotice | IndexNotice] = []
         self.operators: dict[str, int] = {}
         self.changes_at_us: list[int] = []
         self.quote_time_us: dict[int, int] = {}
+        self.decayed_us = 0
+        self.premiums: dict[int, Premium] = {}
+        self.expiring: list[tuple[int, int]] = []
+        self.averages: dict[tuple[int, int], tuple[int, int]] = {}
         self.surfaces: dict[int, SurfaceColumns] = {}
         self.heston: dict[int, HestonUpdate] = {}
         self.index_units = np.zeros(INITIAL_CAPACITY, np.int64)
         self.is_protected = np.zeros(INITIAL_CAPACITY, np.bool_)
         self.had_quorum = np.zeros(INITIAL_CAPACITY, np.bool_)
+        self.age_ppm = np.zeros(INITIAL_CAPACITY, np.int64)
+        self.quote_rate = np.zeros(INITIAL_CAPACITY, np.float64)
         self.underlying_of = np.zeros(INITIAL_CAPACITY, np.int32)
         self.settlement_of = np.zeros(INITIAL_CAPACITY, np.int32)
         self.mark_units = np.zeros(INITIAL_CAPACITY, np.int64)
@@ -66,6 +100,7 @@ class MarketState:
         self.list_asset(USDC)
         self.index_units[0] = 10**USDC.price_exponent
         self.is_protected[0] = False
+        self.quote_rate[0] = 1.0  # by definition, until it has sources of its own
 
     def list_asset(self, asset: Asset) -> int:
         """Give an asset its slot and return it; it is protected until its index has a quorum."""
@@ -75,12 +110,14 @@ class MarketState:
         self.asset_slots[asset.name] = slot
         self.perpetuals_of.append([])
         self.options_of.append([])
-        self.readings.append({})
+        self.indices.append(AssetIndex())
         self.changes_at_us.append(NEVER_US)
         if slot >= len(self.index_units):
             self.index_units = _grown(self.index_units)
             self.is_protected = _grown(self.is_protected)
             self.had_quorum = _grown(self.had_quorum)
+            self.age_ppm = _grown(self.age_ppm)
+            self.quote_rate = _grown(self.quote_rate)
         self.is_protected[slot] = True
         return slot
 
@@ -108,14 +145,42 @@ class MarketState:
         of[underlying].append(slot)
         return slot
 
-    def list_source(
-        self, source: str, asset: int, operator: str, weight: int, stale_after_us: int
-    ) -> None:
+    def list_source(self, listed: SourceListed) -> None:
         """Add a source of an asset, or change the terms of one; its last price is kept."""
-        number = self.operators.setdefault(operator, len(self.operators))
-        known = self.readings[asset].get(source)
-        price, at = (known.price, known.exchange_time_us) if known else (0.0, 0)
-        self.readings[asset][source] = SourceReading(price, at, weight, number, stale_after_us)
+        asset = self.asset_slots[listed.asset]
+        quote = -1 if listed.quote in (USD, listed.asset) else self.asset_slots[listed.quote]
+        terms = SourceTerms(
+            self._operator(listed.operator),
+            listed.weight,
+            listed.stale_after_us,
+            listed.kind,
+            quote,
+            listed.tier,
+            tuple(sorted(self._operator(each) for each in listed.resells)),
+            listed.frozen_after_us,
+        )
+        index = self.indices[asset]
+        index.weights.clear()
+        if quote >= 0 and asset not in self.quoted_in.setdefault(quote, []):
+            self.quoted_in[quote].append(asset)
+        known = index.source(listed.source)
+        if known is not None:
+            known.terms = terms
+            return
+        index.numbers[listed.source] = len(index.sources)
+        index.sources.append(Source(listed.source, terms))
+
+    def restore_index(self, asset: int, record: list[Any]) -> None:
+        """Fill the index of an asset from its record in a snapshot."""
+        index = AssetIndex.restore(record)
+        self.indices[asset] = index
+        for source in index.sources:
+            quote = source.terms.quote
+            if quote >= 0 and asset not in self.quoted_in.setdefault(quote, []):
+                self.quoted_in[quote].append(asset)
+
+    def _operator(self, name: str) -> int:
+        return self.operators.setdefault(name, len(self.operators))
 
     def option_slots(self, asset: int) -> NDArray[np.int32]:
         """Return the slots of an underlying's options that have a volatility and have not settled."""

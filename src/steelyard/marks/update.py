@@ -6,43 +6,124 @@ and nothing else. Admission has already refused what is malformed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from steelyard.marks.index import read_index
-from steelyard.marks.market import MarketState
+from steelyard.marks.funding import observe_premium
+from steelyard.marks.guard import HEALTHY, SECOND_TIER, TRUSTED, UNFIT, UNSEEN
+from steelyard.marks.index import IndexReading, Readable, read_index
+from steelyard.marks.market import IndexNotice, MarketState, SourceNotice
 from steelyard.marks.perpetuals import observe_basis, perpetual_mark, smoothed_basis
+from steelyard.marks.settlement import accrue_settlement
+from steelyard.quantities import PPM
 from steelyard.terms import Method
-from steelyard.ticks import PriceTick, QuoteTick, VolatilityUpdate
+from steelyard.ticks import (
+    PriceBatch,
+    PriceDecision,
+    PriceTick,
+    QuoteTick,
+    SourcePrice,
+    SourceStatus,
+    VolatilityUpdate,
+)
 
 
 def apply_price(market: MarketState, tick: PriceTick, method: Method) -> list[int]:
     """Take a source's price; a price older than the source's last word changes nothing."""
-    asset = market.asset_slots[tick.asset]
-    known = market.readings[asset][tick.source]
-    if tick.exchange_time_us < known.exchange_time_us:
-        return []
-    market.readings[asset][tick.source] = known._replace(
-        price=tick.price, exchange_time_us=tick.exchange_time_us
-    )
-    return [asset] if reread_index(market, asset, method) else []
+    return apply_prices(market, (tick,), tick.time_us, method)
+
+
+def apply_batch(market: MarketState, batch: PriceBatch, method: Method) -> list[int]:
+    """Take many prices in order, then read each index they touch once."""
+    return apply_prices(market, batch.prices, batch.time_us, method)
+
+
+def apply_prices(
+    market: MarketState,
+    prices: Sequence[PriceTick | SourcePrice],
+    received_us: int,
+    method: Method,
+) -> list[int]:
+    """Take prices received at one time; return the assets whose marks may have moved."""
+    touched: dict[int, None] = {}
+    for price in prices:
+        asset = market.asset_slots[price.asset]
+        index = market.indices[asset]
+        source = index.sources[index.numbers[price.source]]
+        rules = method.index_rules(price.asset)
+        if source.take(
+            price.price,
+            price.exchange_time_us,
+            received_us,
+            price.confidence,
+            price.quantity,
+            rules,
+        ):
+            touched[asset] = None
+    return reread_indices(market, list(touched), method)
+
+
+def apply_status(market: MarketState, status: SourceStatus, method: Method) -> list[int]:
+    """Take what a feed says of a source."""
+    asset = market.asset_slots[status.asset]
+    index = market.indices[asset]
+    index.sources[index.numbers[status.source]].feed_state = status.state
+    return reread_indices(market, [asset], method)
+
+
+def apply_decision(market: MarketState, decision: PriceDecision, method: Method) -> list[int]:
+    """Let a price that two persons set hold until its time, or until the sources agree again."""
+    asset = market.asset_slots[decision.asset]
+    market.indices[asset].decision = decision
+    return reread_indices(market, [asset], method)
 
 
 def apply_quote(market: MarketState, tick: QuoteTick, method: Method) -> list[int]:
     """Fold a quote into the bounded basis of its perpetual. On a protected asset nothing moves."""
     slot = market.instrument_slots[tick.instrument]
+    return fold_quote(market, slot, tick.bid, tick.ask, tick.exchange_time_us, method)
+
+
+def fold_quote(
+    market: MarketState, slot: int, bid: float, ask: float, exchange_time_us: int, method: Method
+) -> list[int]:
+    """Fold bid and ask of a perpetual, or its impact prices, into basis and mark."""
     asset = int(market.underlying_of[slot])
     last_us = market.quote_time_us.get(slot, 0)
-    if tick.exchange_time_us < last_us or market.is_protected[asset]:
+    if exchange_time_us < last_us or market.is_protected[asset]:
         return []
-    index_price = market.index_price(asset)
-    rules = method.index
-    observed = observe_basis(tick.bid, tick.ask, index_price, rules.basis_bound_ppm)
-    elapsed = tick.exchange_time_us - last_us if last_us else 0
+    observe_premium(market, slot, bid, ask, method)
+    rules = method.index_rules(market.assets[asset].name)
+    observed = observe_basis(bid, ask, market.index_price(asset), rules.basis_bound_ppm)
+    elapsed = exchange_time_us - last_us if last_us else 0
     market.basis_ppb[slot] = smoothed_basis(
         int(market.basis_ppb[slot]), observed, elapsed, rules.basis_smoothing_us
     )
-    market.quote_time_us[slot] = tick.exchange_time_us
+    market.quote_time_us[slot] = exchange_time_us
     return [asset] if _remark(market, slot) else []
+
+
+def decay_bases(market: MarketState, method: Method) -> list[int]:
+    """Let the bases of perpetuals without quotes fall back to zero; return the assets that moved.
+
+    A quote counts until basis_stale_us; from then on the basis is averaged with zero as if quotes at the
+    index came at every second.
+    """
+    moved: dict[int, None] = {}
+    for slot, quoted_us in market.quote_time_us.items():
+        asset = int(market.underlying_of[slot])
+        rules = method.index_rules(market.assets[asset].name)
+        since_us = max(quoted_us + rules.basis_stale_us, market.decayed_us)
+        basis = int(market.basis_ppb[slot])
+        if basis == 0 or market.time_us <= since_us or market.is_protected[asset]:
+            continue
+        kept = smoothed_basis(abs(basis), 0, market.time_us - since_us, rules.basis_smoothing_us)
+        market.basis_ppb[slot] = kept if basis > 0 else -kept
+        if _remark(market, slot):
+            moved[asset] = None
+    market.decayed_us = market.time_us
+    return list(moved)
 
 
 def apply_volatilities(market: MarketState, update: VolatilityUpdate) -> list[int]:
@@ -58,41 +139,130 @@ def apply_volatilities(market: MarketState, update: VolatilityUpdate) -> list[in
 
 
 def pass_time(market: MarketState, time_us: int, method: Method) -> list[int]:
-    """Move the clock; return the assets whose fresh sources changed because one of them aged."""
+    """Move the clock; return the assets whose index changed because a source aged or a wait ended."""
     assert time_us >= market.time_us
+    if market.expiring:
+        accrue_settlement(market, time_us, method)
     market.time_us = time_us
-    moved = []
-    for asset, changes_at in enumerate(market.changes_at_us):
-        if time_us >= changes_at and reread_index(market, asset, method):
-            moved.append(asset)
-    return moved
+    due = [a for a, changes_at in enumerate(market.changes_at_us) if time_us >= changes_at]
+    return reread_indices(market, due, method) if due else []
+
+
+def age_indices(market: MarketState, method: Method) -> bool:
+    """Bring up to date what the age of every index adds; return whether any of it changed."""
+    changed = False
+    for asset in range(1, len(market.assets)):
+        changed |= _age(market, asset, method)
+    return changed
+
+
+def reread_indices(market: MarketState, assets: list[int], method: Method) -> list[int]:
+    """Recompute indices, and those whose sources quote in one that changed; return all that moved."""
+    moved: dict[int, None] = {}
+    for asset in assets:
+        rate = float(market.quote_rate[asset])
+        if reread_index(market, asset, method):
+            moved[asset] = None
+        if float(market.quote_rate[asset]) != rate:
+            for quoted in sorted(market.quoted_in.get(asset, ())):
+                if reread_index(market, quoted, method):
+                    moved[quoted] = None
+    return list(moved)
 
 
 def reread_index(market: MarketState, asset: int, method: Method) -> bool:
     """Recompute one index and its perpetuals' marks; return whether anything changed.
 
-    Without a quorum, or when the price does not fit the integers of the asset, it is protected and
-    keeps its last good value. Before it ever had a
-    quorum it shows the median of what there is: an indication to value positions by, on which
-    nobody is liquidated.
+    Before it ever had a quorum it shows the median of what there is: an indication to value positions by,
+    on which nobody is liquidated.
     """
-    reading = read_index(list(market.readings[asset].values()), market.time_us, method.index)
-    market.changes_at_us[asset] = reading.changes_at_us
+    index = market.indices[asset]
+    rules = method.index_rules(market.assets[asset].name)
+    reading, tier = _read(market, asset, method)
+    condition, price, look_again_us = index.judge(reading, tier, market.time_us, rules)
+    market.changes_at_us[asset] = min(reading.changes_at_us, look_again_us)
     was = int(market.index_units[asset]), bool(market.is_protected[asset])
-    fits = False
-    if reading.has_quorum or (reading.fresh and not market.had_quorum[asset]):
-        scale = 10 ** market.assets[asset].price_exponent
-        units = round(reading.price * scale)
-        fits = 0 < units <= market.assets[asset].index_units_max
-        if fits:
-            market.index_units[asset] = units
-    market.is_protected[asset] = not (reading.has_quorum and fits)
-    market.had_quorum[asset] |= not market.is_protected[asset]
-    is_clamped = _clamp_bases(market, asset, 1_000 * method.index.basis_bound_ppm)
+    if price > 0.0 and not _show(market, asset, price) and condition in TRUSTED:
+        condition = UNFIT
+    if condition in TRUSTED:
+        index.accept(condition, price, reading.price_time_us, market.time_us)
+    _set_condition(market, asset, condition, reading, method)
+    if asset == 0:
+        return False
+    is_clamped = _clamp_bases(market, asset, 1_000 * rules.basis_bound_ppm)
     if not is_clamped and was == (int(market.index_units[asset]), bool(market.is_protected[asset])):
         return False
     remark_perpetuals(market, asset)
     return True
+
+
+def _read(market: MarketState, asset: int, method: Method) -> tuple[IndexReading, int]:
+    """Return the reading of the first tier, or of both where it has no quorum, and note new verdicts."""
+    index = market.indices[asset]
+    rules = method.index_rules(market.assets[asset].name)
+    before = [source.verdict for source in index.sources]
+    rates = [
+        1.0 if source.terms.quote < 0 else float(market.quote_rate[source.terms.quote])
+        for source in index.sources
+    ]
+    readable = Readable(index.sources, rates, index.good_price, index.weights)
+    has_second = any(source.terms.tier > 1 for source in index.sources)
+    tier = 1
+    reading = read_index(readable, market.time_us, rules, 1 if has_second else 2)
+    if has_second and not reading.has_quorum:
+        tier = 2
+        reading = read_index(readable, market.time_us, rules, 2)
+    for source, verdict in zip(index.sources, before, strict=True):
+        if source.verdict != verdict:
+            market.notices.append(SourceNotice(asset, source.name, source.verdict, source.price))
+    index.reading = reading
+    return reading, tier
+
+
+def _show(market: MarketState, asset: int, price: float) -> bool:
+    """Write a price as the index if it fits its integers; return whether it does."""
+    if asset == 0:
+        return True
+    units = round(price * 10 ** market.assets[asset].price_exponent)
+    if not 0 < units <= market.assets[asset].index_units_max:
+        return False
+    market.index_units[asset] = units
+    return True
+
+
+def _set_condition(
+    market: MarketState, asset: int, condition: str, reading: IndexReading, method: Method
+) -> None:
+    """Note a new condition and what follows from it: protection, age, the rate others convert by."""
+    index = market.indices[asset]
+    is_trusted = condition in TRUSTED
+    if asset:
+        market.is_protected[asset] = not is_trusted
+    market.had_quorum[asset] |= condition in (HEALTHY, SECOND_TIER)
+    if asset or index.sources:
+        rules = method.index_rules(market.assets[asset].name)
+        price = market.index_price(asset) if asset else reading.price
+        is_pegged = is_trusted and abs(price - 1.0) * PPM <= rules.depeg_ppm
+        market.quote_rate[asset] = price if is_pegged else 0.0
+    _age(market, asset, method)
+    if condition != index.condition:
+        index.condition = condition
+        if condition != UNSEEN:
+            market.notices.append(
+                IndexNotice(
+                    asset, condition, reading.agreeing, reading.operators, reading.used,
+                    int(market.age_ppm[asset]),
+                )
+            )  # fmt: skip
+
+
+def _age(market: MarketState, asset: int, method: Method) -> bool:
+    """Bring up to date what the age of one index adds; return whether it changed."""
+    rules = method.index_rules(market.assets[asset].name)
+    age_ppm = market.indices[asset].age_ppm(market.time_us, rules) if asset else 0
+    changed = age_ppm != market.age_ppm[asset]
+    market.age_ppm[asset] = age_ppm
+    return bool(changed)
 
 
 def _clamp_bases(market: MarketState, asset: int, bound_ppb: int) -> bool:

@@ -15,10 +15,13 @@ from typing import Any, Literal, cast
 import msgspec
 
 from steelyard.quantities import PPM, TermsError
+from steelyard.terms.index_rules import IndexRules, Rules, index_checks
 
 TIERS_MAX = 8
 DAY_US = 86_400_000_000
 USD_MAX = 10**15
+TABLES = ("index", "underlying", "collateral")
+"""Parts of a method that have one table an asset, and one called `default`."""
 
 _UNREADABLE = (
     msgspec.ValidationError, msgspec.DecodeError, RecursionError, OverflowError, UnicodeError,
@@ -84,16 +87,6 @@ class Levels(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hysteresis_ppm: int
 
 
-class IndexRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Quorum of the index and bounds of the mark."""
-
-    quorum_sources: int
-    quorum_operators: int
-    basis_bound_ppm: int
-    basis_smoothing_us: int
-    price_jump_factor: float
-
-
 class Tier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A notional bracket: up to `notional_usd_max` (0: without end), with its two rates."""
 
@@ -132,9 +125,13 @@ class Method(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cross: Cross
     liquidation: Liquidation
     levels: Levels
-    index: IndexRules
+    index: dict[str, IndexRules]
     underlying: dict[str, UnderlyingRules]
     collateral: dict[str, CollateralRules]
+
+    def index_rules(self, name: str) -> IndexRules:
+        """Return the index rules of an asset, or those of the document's table `default`."""
+        return self.index.get(name) or self.index["default"]
 
     def underlying_rules(self, name: str) -> UnderlyingRules:
         """Return the rules of an underlying, or those of the document's table `default`."""
@@ -164,7 +161,7 @@ class Method(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         keys = path.split(".")
         node = tree
         for depth, key in enumerate(keys[:-1]):
-            if depth == 1 and keys[0] in ("underlying", "collateral") and key not in node:
+            if depth == 1 and keys[0] in TABLES and key not in node:
                 node[key] = dict(node["default"])
             if not isinstance(node.get(key), dict):
                 raise _unknown_path(path)
@@ -233,19 +230,19 @@ def check_method(method: Method) -> Method:
             "portfolio.short_option_minimum_ppm",
             "a share in [0, 1]",
         ),
-        ("default" in method.underlying, "underlying.default", "the table is there"),
-        ("default" in method.collateral, "collateral.default", "the table is there"),
+        *(
+            (("default" in getattr(method, t)), f"{t}.default", "the table is there")
+            for t in TABLES
+        ),
     ]
-    rules += _volatility_rules(grid) + _cross_rules(method.cross) + _index_rules(method.index)
+    rules += _volatility_rules(grid) + _cross_rules(method.cross)
+    for name, of_asset in method.index.items():
+        rules += index_checks(of_asset, f"index.{name}")
     rules += _action_rules(method.levels, method.liquidation) + _table_rules(method, widest)
     for holds, field, rule in rules:
         if not holds:
             raise _broken(f"{field} breaks a rule of the method", field, rule)
     return method
-
-
-Rules = list[tuple[bool, str, str]]
-"""(holds, field, rule); a comparison is written so that a NaN fails it."""
 
 
 def _volatility_rules(grid: Grid) -> Rules:
@@ -266,21 +263,6 @@ def _cross_rules(cross: Cross) -> Rules:
         (floor >= keep, "cross.option_initial_floor_ppm", "initial is not below maintenance"),
         (keep >= 0 and floor <= PPM, "cross.option_maintenance_ppm", "shares in [0, 1]"),
         (0 <= cross.option_initial_ppm <= PPM, "cross.option_initial_ppm", "a share in [0, 1]"),
-    ]
-
-
-def _index_rules(index: IndexRules) -> Rules:
-    """Return the rules of quorum, basis and jumps."""
-    return [
-        (1 <= index.quorum_sources <= 100, "index.quorum_sources", "between 1 and 100"),
-        (
-            1 <= index.quorum_operators <= index.quorum_sources,
-            "index.quorum_operators",
-            "at least one, at most one a source",
-        ),
-        (0 <= index.basis_bound_ppm <= PPM // 2, "index.basis_bound_ppm", "at most 50 %"),
-        (0 < index.basis_smoothing_us <= DAY_US, "index.basis_smoothing_us", "at most a day"),
-        (1 < index.price_jump_factor <= 1_000, "index.price_jump_factor", "above 1, at most 1,000"),
     ]
 
 

@@ -28,6 +28,7 @@ from steelyard.valuation.columns import (
 from steelyard.valuation.grid import ScenarioColumns
 from steelyard.valuation.marks import option_mark_units
 from steelyard.valuation.scenarios import fill_linear_rows, fill_option_rows, volatility_multipliers
+from steelyard.valuation.settlement_window import variable_part
 from steelyard.valuation.surfaces import YEAR_US, refresh_volatilities
 
 OPTION_FEE_CAP = 0.125  # of the premium: a fee on notional would exceed a cheap option's worth
@@ -152,8 +153,9 @@ def _revalue_options(
     ratio = market.forward_ratio[slots]
     forward = price * ratio
     volatility = market.volatility[slots]
-    strike, is_call = columns.strike[slots], columns.is_call[slots]
-    premium = black76_price(is_call, forward, strike, volatility, years)
+    is_call = columns.is_call[slots]
+    strike, share, certain = variable_part(market, columns, method, a, slots, price)
+    premium = share * black76_price(is_call, forward, strike, volatility, years) + certain
     is_inverse = columns.kind[slots] == INVERSE_OPTION
     lots_per_unit = market.lots_per_unit[slots]
     usd_premium = np.where(is_inverse, premium / ratio, premium)
@@ -166,7 +168,7 @@ def _revalue_options(
         method.grid.long_term_power,
         method.grid.term_floor_days,
     )
-    usd_per_lot = np.where(is_inverse, 1.0 / ratio, 1.0) / lots_per_unit
+    usd_per_lot = share * np.where(is_inverse, 1.0 / ratio, 1.0) / lots_per_unit
     fill_option_rows(
         columns.table, slots, is_call, strike, forward, volatility, years, usd_per_lot,
         multiplier, up, down, grid.volatility_kind, grid.weight, grid.time_shift,
@@ -184,7 +186,9 @@ def _revalue_options(
     fee = method.liquidation.fee_ppm / PPM
     columns.notional[slots] = notional
     columns.close_fee[slots] = np.minimum(notional * fee, value * OPTION_FEE_CAP)
-    _write_short_option_rates(columns, slots, method, price, strike, is_call, notional, value)
+    _write_short_option_rates(
+        columns, slots, method, price, columns.strike[slots], is_call, notional, value
+    )
 
 
 def _write_option_marks(

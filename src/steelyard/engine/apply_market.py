@@ -1,0 +1,135 @@
+"""What events about the market do: listings, prices, quotes, volatilities, statuses, time, parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from steelyard.actions import IndexChanged, Outcome, SourceChanged
+from steelyard.marks import (
+    MarketState,
+    SourceNotice,
+    age_indices,
+    apply_batch,
+    apply_decision,
+    apply_heston,
+    apply_price,
+    apply_quote,
+    apply_status,
+    apply_surface,
+    apply_volatilities,
+    decay_bases,
+)
+from steelyard.marks.update import reread_indices
+from steelyard.ticks import (
+    AssetListed,
+    Event,
+    HestonUpdate,
+    ParameterChange,
+    PriceBatch,
+    PriceDecision,
+    PriceTick,
+    QuoteTick,
+    SourceListed,
+    SourceStatus,
+    SurfaceUpdate,
+    TimeTick,
+    VolatilityUpdate,
+)
+
+if TYPE_CHECKING:
+    from steelyard.engine.engine import Engine
+
+Applied = tuple[list[Outcome], list[int]]
+"""Outcomes, and the assets whose marks may have moved."""
+
+
+def notices(market: MarketState) -> list[Outcome]:
+    """Return what changed about sources and indices since the last call, as outcomes."""
+    outcomes: list[Outcome] = []
+    for notice in market.notices:
+        name = market.assets[notice.asset].name
+        if isinstance(notice, SourceNotice):
+            outcomes.append(SourceChanged(name, notice.source, notice.verdict, notice.price))
+        else:
+            outcomes.append(IndexChanged(name, *notice[1:]))
+    market.notices.clear()
+    return outcomes
+
+
+def _asset_listed(engine: Engine, event: AssetListed) -> Applied:
+    engine.market.list_asset(event.asset)
+    engine.widen()
+    return [], []
+
+
+def _source_listed(engine: Engine, event: SourceListed) -> Applied:
+    engine.market.list_source(event)
+    asset = engine.market.asset_slots[event.asset]
+    return [], reread_indices(engine.market, [asset], engine.method)
+
+
+def _price_tick(engine: Engine, event: PriceTick) -> Applied:
+    return [], apply_price(engine.market, event, engine.method)
+
+
+def _price_batch(engine: Engine, event: PriceBatch) -> Applied:
+    return [], apply_batch(engine.market, event, engine.method)
+
+
+def _source_status(engine: Engine, event: SourceStatus) -> Applied:
+    return [], apply_status(engine.market, event, engine.method)
+
+
+def _price_decision(engine: Engine, event: PriceDecision) -> Applied:
+    return [], apply_decision(engine.market, event, engine.method)
+
+
+def _quote_tick(engine: Engine, event: QuoteTick) -> Applied:
+    return [], apply_quote(engine.market, event, engine.method)
+
+
+def _volatility_update(engine: Engine, event: VolatilityUpdate) -> Applied:
+    return [], apply_volatilities(engine.market, event)
+
+
+def _surface_update(engine: Engine, event: SurfaceUpdate) -> Applied:
+    return [], apply_surface(engine.market, event)
+
+
+def _heston_update(engine: Engine, event: HestonUpdate) -> Applied:
+    return [], apply_heston(engine.market, event)
+
+
+def _parameter_change(engine: Engine, event: ParameterChange) -> Applied:
+    engine.set_method(engine.method.with_parameter(event.path, event.value_json))
+    market = engine.market
+    for index in market.indices:
+        index.weights.clear()
+    reread_indices(market, list(range(len(market.assets))), engine.method)
+    return [], list(range(len(market.assets)))
+
+
+def _time_tick(engine: Engine, event: TimeTick) -> Applied:  # noqa: ARG001
+    """Options decay with time: every asset that has some is valued afresh; prices and bases age."""
+    market = engine.market
+    moved = [a for a, options in enumerate(market.options_of) if options]
+    if age_indices(market, engine.method):
+        engine.needs_pass = True
+    return [], moved + decay_bases(market, engine.method)
+
+
+MARKET_VERBS: dict[type[Event], Callable[[Engine, Any], Applied]] = {
+    AssetListed: _asset_listed,
+    SourceListed: _source_listed,
+    PriceTick: _price_tick,
+    PriceBatch: _price_batch,
+    SourceStatus: _source_status,
+    PriceDecision: _price_decision,
+    QuoteTick: _quote_tick,
+    VolatilityUpdate: _volatility_update,
+    SurfaceUpdate: _surface_update,
+    HestonUpdate: _heston_update,
+    ParameterChange: _parameter_change,
+    TimeTick: _time_tick,
+}

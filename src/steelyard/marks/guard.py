@@ -1,0 +1,136 @@
+"""The guard of an index: which readings become the index, and when an asset is protected.
+
+    unseen        there never was a quorum: an indication is shown, nobody is liquidated on it
+    healthy       the first tier agrees          second_tier   the first does not, both tiers together do
+    decided       no quorum; two persons set a price for a stated time
+    no_quorum     too few sources can be used    disagreement  enough can, but no majority agrees
+    jump          a majority agrees on a sudden large jump; believed when it has held for a while
+    resuming      sources that disagreed agree again, for a while yet
+    unfit         the price does not fit the integers of the asset
+
+Only healthy, second_tier and decided are not protected. A protected asset keeps its last good value.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from steelyard.marks.index import IndexReading
+from steelyard.marks.sources import NEVER_US, Source, drift_ppm
+from steelyard.quantities import PPM
+from steelyard.terms.index_rules import IndexRules
+from steelyard.ticks import PriceDecision
+
+UNSEEN, HEALTHY, SECOND_TIER, DECIDED = "unseen", "healthy", "second_tier", "decided"
+NO_QUORUM, DISAGREEMENT, JUMP, RESUMING, UNFIT = (
+    "no_quorum", "disagreement", "jump", "resuming", "unfit",
+)  # fmt: skip
+TRUSTED = frozenset({HEALTHY, SECOND_TIER, DECIDED})
+
+
+class AssetIndex:
+    """The sources of one asset and the state of its guard.
+
+    good_price: USD, last accepted; good_us: when; price_time_us: exchange time it held for.
+    hold_price, hold_since_us: a jump that waits. agreed_since_us: −1 while there is no quorum.
+    """
+
+    def __init__(self) -> None:
+        self.sources: list[Source] = []
+        self.numbers: dict[str, int] = {}
+        self.weights: dict[tuple[int, ...], list[int]] = {}
+        self.condition = UNSEEN
+        self.reading = IndexReading(0.0, False, 0, 0, 0, 0, NEVER_US)
+        self.good_price = 0.0
+        self.good_us = 0
+        self.price_time_us = 0
+        self.hold_price = 0.0
+        self.hold_since_us = 0
+        self.agreed_since_us = -1
+        self.decision: PriceDecision | None = None
+
+    def source(self, name: str) -> Source | None:
+        """Return a source by its name, or None."""
+        number = self.numbers.get(name)
+        return None if number is None else self.sources[number]
+
+    def judge(
+        self, reading: IndexReading, tier: int, now_us: int, rules: IndexRules
+    ) -> tuple[str, float, int]:
+        """Return (condition, price to show or 0.0, when to look again whatever comes)."""
+        if not reading.has_quorum:
+            return self._without_quorum(reading, now_us, rules)
+        if self.agreed_since_us < 0:
+            self.agreed_since_us = now_us
+        if self._jumps(reading.price, self.good_price, rules) and (
+            now_us - self.good_us <= rules.jump_reference_us
+        ):
+            if self.hold_price == 0.0 or self._jumps(reading.price, self.hold_price, rules):
+                self.hold_price, self.hold_since_us = reading.price, now_us
+            if now_us - self.hold_since_us < rules.jump_hold_us:
+                return JUMP, 0.0, self.hold_since_us + rules.jump_hold_us
+        elif self.condition in (DISAGREEMENT, RESUMING):
+            resumes_us = self.agreed_since_us + rules.resume_us
+            if now_us < resumes_us:
+                return RESUMING, 0.0, resumes_us
+        return HEALTHY if tier == 1 else SECOND_TIER, reading.price, NEVER_US
+
+    def _without_quorum(
+        self, reading: IndexReading, now_us: int, rules: IndexRules
+    ) -> tuple[str, float, int]:
+        self.agreed_since_us = -1
+        self.hold_price = 0.0
+        if self.decision is not None and now_us < self.decision.until_us:
+            return DECIDED, self.decision.price, self.decision.until_us
+        self.decision = None
+        if self.good_price == 0.0:
+            return UNSEEN, reading.price, NEVER_US
+        is_enough = reading.used >= rules.quorum_sources
+        return DISAGREEMENT if is_enough else NO_QUORUM, 0.0, NEVER_US
+
+    def accept(self, condition: str, price: float, price_time_us: int, now_us: int) -> None:
+        """Keep a price that became the index."""
+        self.hold_price = 0.0
+        if condition == DECIDED:
+            return
+        self.decision = None
+        self.good_price, self.good_us, self.price_time_us = price, now_us, price_time_us
+
+    def age_ppm(self, now_us: int, rules: IndexRules) -> int:
+        """Return what the age of the last good price adds to the initial requirement, in ppm."""
+        if self.good_price == 0.0:
+            return 0
+        age_us = now_us - self.price_time_us
+        return (
+            0 if age_us <= rules.age_free_us else min(rules.age_ppm_max, drift_ppm(age_us, rules))
+        )
+
+    @staticmethod
+    def _jumps(price: float, against: float, rules: IndexRules) -> bool:
+        return against > 0.0 and abs(price - against) * PPM > rules.jump_ppm * against
+
+    def record(self) -> list[object]:
+        """Return the index as plain values, for a snapshot."""
+        return [
+            [source.record() for source in self.sources], self.condition, list(self.reading),
+            self.good_price, self.good_us, self.price_time_us, self.hold_price, self.hold_since_us,
+            self.agreed_since_us, self.decision,
+        ]  # fmt: skip
+
+    @staticmethod
+    def restore(record: list[Any]) -> AssetIndex:
+        """Return the index of a record."""
+        index = AssetIndex()
+        sources, condition, reading, *numbers, decision = record
+        index.sources = [Source.restore(each) for each in sources]
+        index.numbers = {source.name: i for i, source in enumerate(index.sources)}
+        index.condition = condition
+        index.reading = IndexReading(*reading)
+        (
+            index.good_price, index.good_us, index.price_time_us, index.hold_price,
+            index.hold_since_us, index.agreed_since_us,
+        ) = numbers  # fmt: skip
+        index.decision = None if decision is None else msgspec.convert(decision, PriceDecision)
+        return index
