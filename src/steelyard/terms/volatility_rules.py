@@ -7,6 +7,7 @@
                   of the correlations
     regime        the volatility of horizon regime_short over that of regime_long, against three ratios
 
+One document of them serves all assets, since the bars of the correlations are common to all.
 Times in microseconds, volatilities a year of 365 days, 0.5 = 50 %.
 """
 
