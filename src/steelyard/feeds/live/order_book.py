@@ -49,13 +49,15 @@ class _Side:
         for price, quantity in levels:
             if not (0.0 < price < inf and 0.0 <= quantity < inf):
                 return False
-            if quantity == 0.0:
-                continue
             key = self.sign * price
+            if quantity == 0.0:
+                quantities.pop(key, None)
+                continue
             quantities[key] = quantity
             changed_us[key] = since[key] if before.get(key) == quantity else time_us
         self.keys = sorted(quantities)
-        self.quantities, self.changed_us, self.horizon = quantities, changed_us, -inf
+        self.quantities, self.horizon = quantities, -inf
+        self.changed_us = {key: changed_us[key] for key in self.keys}
         self.bound(levels_max, keeps_horizon=True)
         return True
 
