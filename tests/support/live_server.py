@@ -94,7 +94,7 @@ class Route:
 Routes = Route | Sequence[Route] | Callable[[str], Route]
 
 
-def _nothing(index: int, *rest: str) -> Iterable[Action]:
+def _nothing(_index: int, _frame: str) -> Iterable[Action]:
     return ()
 
 
@@ -102,12 +102,13 @@ def _nothing(index: int, *rest: str) -> Iterable[Action]:
 class Script:
     """What the server does.
 
-    on_connect(index, path), on_frame(index, frame): actions. routes: path without query → a Route, a list
+    on_connect: actions, or a function of (index, path) that yields them; on_frame(index, frame) yields the
+    answers to a frame. routes: path without query → a Route, a list
     of them (one a request, the last for ever) or a function of path and query. refuse: connection number
     → the answer in place of the handshake. is_compressed: offer per-message deflate.
     """
 
-    on_connect: Callable[[int, str], Iterable[Action]] = _nothing
+    on_connect: Callable[[int, str], Iterable[Action]] | Sequence[Action] = ()
     on_frame: Callable[[int, str], Iterable[Action]] = _nothing
     routes: dict[str, Routes] = field(default_factory=dict)
     refuse: dict[int, Route] = field(default_factory=dict)
@@ -250,6 +251,10 @@ class _Host:
         for socket in list(self.sockets):
             await socket.close()
         await self.runner.cleanup()
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in rest:  # a handler whose answer is still being delayed
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get("Upgrade", "").lower() == "websocket":
@@ -289,9 +294,9 @@ class _Host:
         seen.headers.append(dict(request.headers))
         seen.frames.append([])
         seen.frame_times.append([])
-        greeting = asyncio.create_task(
-            self.act(request, socket, self.script.on_connect(index, request.path_qs))
-        )
+        greet = self.script.on_connect
+        actions = greet(index, request.path_qs) if callable(greet) else greet
+        greeting = asyncio.create_task(self.act(request, socket, actions))
         self.tasks.add(greeting)
         try:
             async for frame in socket:

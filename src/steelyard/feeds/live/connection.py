@@ -32,10 +32,12 @@ from steelyard.feeds.live.client import Subscription, VenueClient
 from steelyard.feeds.live.fetching import Fetcher, FetchRules, FetchTrouble, retry_after_us
 from steelyard.feeds.live.messages import Fetch, Message, Send, Status
 from steelyard.feeds.live.outbox import Outbox
+from steelyard.feeds.live.raw_log import Direction
+from steelyard.feeds.live.skew import SkewEstimator, SkewRules
 from steelyard.quantities import InputError, SteelyardError
 
 ConnectionState = Literal["connecting", "open", "up", "waiting", "stopped"]
-Direction = Literal["opened", "received", "sent", "fetched"]
+
 
 _KEEPER_WAIT_US = 200_000  # how often the keeper looks, when nothing asks for more
 _FRAMES_PER_TURN = 64  # after so many frames at once the other tasks get their turn
@@ -72,6 +74,7 @@ class ConnectionRules(msgspec.Struct, frozen=True):
     queue_max: int = 10_000
     health_interval_us: int = 1_000_000
     fetch: FetchRules = FetchRules()
+    skew: SkewRules = SkewRules()
 
 
 class Health(msgspec.Struct):
@@ -79,7 +82,8 @@ class Health(msgspec.Struct):
 
     state: connecting, open (nothing read yet), up, waiting (for the next attempt), stopped. connects:
     handshakes that succeeded. frames, bytes: received. errors: how often, by code. gaps: Status messages
-    of that kind. times: UTC microseconds, 0 for never.
+    of that kind. skew_us, is_clock_off: as a SkewEstimator has them for all frames. times: UTC
+    microseconds, 0 for never.
     """
 
     name: str
@@ -100,6 +104,8 @@ class Health(msgspec.Struct):
     last_error_us: int = 0
     last_frame_us: int = 0
     next_attempt_us: int = 0
+    skew_us: int | None = None
+    is_clock_off: bool = False
 
 
 class _RestartAskedError(Exception):
@@ -186,6 +192,7 @@ class _Connection:
         self.random = random.Random(f"{rules.seed}:{name}")
         self.health = Health(name, self.client.terms.name)
         self.outbox = Outbox(self.client.terms.send_interval_us, rules.queue_max)
+        self.skew = SkewEstimator(rules.skew)
         self.failures = 0
         self.last_frame_s = 0.0
         self.not_before_s = 0.0
@@ -390,6 +397,9 @@ class _Connection:
         health.errors_in_row = 0
         if health.state != "up":
             self._change_state("up")
+        if messages:  # the newest one of a frame says how late it is
+            self.skew.add(received_us, getattr(messages[-1], "exchange_time_us", 0))
+            health.skew_us, health.is_clock_off = self.skew.skew_us, self.skew.is_off
         self._hand_on(messages, received_us)
 
     def _fetched(self, path: str, body: bytes) -> None:
