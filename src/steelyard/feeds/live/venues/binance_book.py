@@ -16,8 +16,9 @@ from steelyard.feeds.live.messages import BookChange, BookSnapshot, Fetch, Messa
 
 KEPT_MAX = 3_000
 OLD_MAX = 1_000
-RETRY_US = 1_000_000
-RETRY_DOUBLINGS_MAX = 6
+RETRY_US = 500_000
+RETRY_DOUBLINGS_MAX = 5
+STOOD_US = 10_000_000
 ANSWER_US = 30_000_000
 
 Place = Literal["next", "old", "gap"]
@@ -62,7 +63,8 @@ class BookAlignment:
     """One market's book between stream and snapshot: messages in, messages out in the order to apply.
 
     A snapshot that is too old for what was kept is asked for again, at once the first time and then at
-    growing intervals; so is one that is not answered. At a gap a Status says so and a Fetch goes out.
+    growing intervals; so is one that is not answered. At a gap a Status says so and a Fetch goes out, unless
+    the book stood for less than STOOD_US: then the request waits too, since a venue counts what it is asked.
     """
 
     def __init__(self, market: str, path: str, place: Callable[..., Place]) -> None:
@@ -76,6 +78,7 @@ class BookAlignment:
         self.old = 0
         self.attempts = 0
         self.ask_at_us = 0
+        self.stands_since_us = 0
 
     def ask(self, now_us: int) -> Fetch:
         """Return the request of a snapshot."""
@@ -118,12 +121,8 @@ class BookAlignment:
             elif place == "gap":
                 # Kept changes follow on each other, so it is the first one that the snapshot misses.
                 self.held, self.kept = -1, kept
-                self.attempts += 1
-                if self.attempts == 1:
-                    return [self.ask(now_us)]
-                self.failed(now_us)
-                return []
-        self.attempts = 0
+                return self._ask_again(now_us)
+        self.stands_since_us = now_us
         return out
 
     def failed(self, now_us: int) -> None:
@@ -155,4 +154,14 @@ class BookAlignment:
         self.held, self.is_fresh, self.old = -1, False, 0
         self.kept.clear()
         self.kept.append(change)
-        return [Status(self.market, "gap", reason), self.ask(now_us)]
+        if now_us - self.stands_since_us >= STOOD_US:
+            self.attempts = 0
+        return [Status(self.market, "gap", reason), *self._ask_again(now_us)]
+
+    def _ask_again(self, now_us: int) -> list[Message]:
+        """Return a request the first time; later ones go out after a while, with the next change."""
+        if self.attempts == 0:
+            self.attempts = 1
+            return [self.ask(now_us)]
+        self.failed(now_us)
+        return []
