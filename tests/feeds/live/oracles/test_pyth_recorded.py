@@ -72,7 +72,8 @@ def test_PYTH_020_every_recorded_update_is_read_as_recorded(records: list[dict[s
     assert len(records) == 22
     for record, data, _ in pairs(records):
         update = parse_update(data)  # which is `consumed`: nothing is left over
-        assert record["consumed"] and len(data) == record["size"]
+        assert record["consumed"]
+        assert len(data) == record["size"]
         assert update.vaa.guardian_set == record["guardian_set"]
         assert len(update.vaa.signatures) == record["n_sig"]
         assert update.vaa.timestamp_s == record["vaa_time"]
