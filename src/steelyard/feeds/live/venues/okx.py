@@ -15,8 +15,9 @@ fetched; until it is known, messages with quantities are held back and said to b
 
 Book numbers: prevSeqId has to be the seqId before it, also when the venue counts afresh (seqId below
 prevSeqId). Anything else is a gap, and a whole book is fetched over HTTP, as it is where no snapshot
-opens the stream (the venue has announced its end). The changes go on meanwhile, with their numbers, so
-that a book can join them to that snapshot. The checksum is 0 since June 2026 and not looked at.
+opens the stream (the venue has announced its end). The change that shows the gap goes on, so that whoever
+keeps the book sees it too; the others wait and follow the fetched book, which has to reach them by its
+number. The checksum is 0 since June 2026 and not looked at.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ import msgspec
 
 from steelyard.feeds.live.client import Channel, Subscription
 from steelyard.feeds.live.messages import (
-    BookSnapshot,
     Fetch,
     Message,
     OptionTicker,
@@ -36,7 +36,7 @@ from steelyard.feeds.live.messages import (
     Reference,
     Status,
 )
-from steelyard.feeds.live.venues.okx_book import BookNumbers
+from steelyard.feeds.live.venues.okx_book import BookTrack
 from steelyard.feeds.live.venues.okx_frames import (
     ANSWER,
     BOOKS,
@@ -123,7 +123,7 @@ exchange_time_us=1780000000123000, trade='7')]
         self._quotes_channel = quotes_channel
         self._channels: dict[str, set[Channel]] = {}
         self._of_index: dict[str, list[str]] = {}
-        self._numbers: dict[str, BookNumbers] = {}
+        self._tracks: dict[str, BookTrack] = {}
         self._options: dict[str, OptionTicker] = {}
         self._asked: dict[str, str] = {}
         self._ask_units_after_us: dict[str, int] = {}
@@ -364,47 +364,49 @@ exchange_time_us=1780000000123000, trade='7')]
         for row in rows:  # all numbers before any is used: a frame counts whole or not at all
             if not (0 <= row.seq_id <= SEQUENCE_MAX and -1 <= row.prev_seq_id <= SEQUENCE_MAX):
                 raise other_shape(VENUE, "a number of a book out of bounds")
-        read = [
-            snapshot_of(market, row, unit) if action == "snapshot" else change_of(market, row, unit)
-            for row in rows
-        ]
-        numbers = self._numbers.setdefault(market, BookNumbers())
+        if action == "snapshot":
+            snapshots = [snapshot_of(market, row, unit) for row in rows]
+            track = self._tracks.setdefault(market, BookTrack())
+            for snapshot in snapshots:
+                track.begin(snapshot)
+            return [*snapshots]
+        changes = [change_of(market, row, unit) for row in rows]
+        track = self._tracks.setdefault(market, BookTrack())
         messages: list[Message] = []
-        for row, message in zip(rows, read, strict=True):
-            if isinstance(message, BookSnapshot):
-                numbers.begin(row.seq_id, received_us)
-                messages.append(message)
-                continue
-            held = numbers.held
-            if not numbers.follow(row.prev_seq_id, row.seq_id, received_us):
-                reason = f"a change follows on {row.prev_seq_id}, the book is at {held}"
-                messages.append(Status(market, "gap", reason))
-            if row.seq_id == row.prev_seq_id and not (row.bids or row.asks):
+        for change in changes:
+            held = track.held
+            if not track.follow(change):
+                reason = f"a change follows on {change.previous_sequence}, the book is at {held}"
+                messages += [Status(market, "gap", reason), change]
+            elif track.held < 0:
+                continue  # it waits for a whole book
+            elif change.last_sequence == change.previous_sequence and not (
+                change.bids or change.asks
+            ):
                 messages.append(Status(market, "heartbeat", "the book has not changed"))
             else:
-                messages.append(message)
-        if numbers.held < 0:
-            messages += self._ask_book(market, numbers, received_us)
+                messages.append(change)
+        if track.held < 0:
+            messages += self._ask_book(market, track, received_us)
         return messages
 
-    def _ask_book(self, market: str, numbers: BookNumbers, received_us: int) -> list[Message]:
+    def _ask_book(self, market: str, track: BookTrack, received_us: int) -> list[Message]:
         """Return the fetch of a whole book, unless one was just asked for."""
-        if received_us < numbers.ask_after_us:
+        if received_us < track.ask_after_us:
             return []
-        numbers.ask_after_us = received_us + RETRY_US
+        track.ask_after_us = received_us + RETRY_US
         path = f"/api/v5/market/books?instId={market}&sz=400&source=0"
         self._asked[path] = market
         return [Fetch(market, path)]
 
     def _whole_book(self, market: str, row: BookRow, received_us: int) -> list[Message]:
-        """Return a fetched book if it is still needed and joins the changes that wait."""
-        numbers = self._numbers[market]
+        """Return a fetched book and the changes that waited for it, if it is needed and they join."""
+        track = self._tracks[market]
         if not 0 <= row.seq_id <= SEQUENCE_MAX:
             raise other_shape(VENUE, "a number of a book out of bounds")
         snapshot = snapshot_of(market, row, self._unit(market) or BASE_UNIT)
-        if numbers.held >= 0 or not numbers.joins(row.seq_id, received_us):
-            return []
-        return [snapshot]
+        joined = track.join(snapshot, received_us) if track.held < 0 else None
+        return [] if joined is None else [snapshot, *joined]
 
     # -- references and options --------------------------------------------------------------------
 

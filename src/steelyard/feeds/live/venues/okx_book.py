@@ -1,61 +1,77 @@
-"""OKX: the numbers of one book, which tell whether changes are missing."""
+"""OKX: the numbers of one book, which tell whether changes are missing, and what waits for a whole book."""
 
 from __future__ import annotations
 
 from collections import deque
 
+from steelyard.feeds.live.messages import BookChange, BookSnapshot
+
 TOO_OLD_RETRY_US = 500_000  # until a book older than the changes that wait for it is asked again
-JOIN_US_MAX = 10_000_000  # a whole book that joins nothing for so long is no use
+OVERLAP_US = 1_000_000  # changes that lie before a fetched book are at most so much newer than it
 WAITING_MAX = 1_000
 
 
-class BookNumbers:
-    """The numbers of one book, and when a whole one has to be fetched.
+class BookTrack:
+    """Where one book is in the venue's count.
 
-    held: seqId of the last change that joined, -1 while a whole book is needed. waiting: numbers of the
-    changes since, which a whole book has to join.
+    held: seqId of the last change that joined, -1 while a whole book is needed. waiting: the changes
+    since then, oldest first. is_fresh: nothing has joined the last whole book yet, which may stand in
+    the middle of a change or be ahead of the stream. ask_after_us: no fetch before.
     """
 
-    __slots__ = ("ask_after_us", "held", "is_fresh", "since_us", "waiting")
+    __slots__ = ("ask_after_us", "begun_us", "held", "is_fresh", "waiting")
 
     def __init__(self) -> None:
         self.held = -1
         self.is_fresh = False
-        self.since_us = 0
+        self.begun_us = 0
         self.ask_after_us = 0
-        self.waiting: deque[tuple[int, int]] = deque(maxlen=WAITING_MAX)
+        self.waiting: deque[BookChange] = deque(maxlen=WAITING_MAX)
 
-    def begin(self, sequence: int, now_us: int) -> None:
+    def begin(self, whole: BookSnapshot) -> None:
         """Start from a whole book that came in the stream."""
-        self.held, self.is_fresh, self.since_us = sequence, True, now_us
+        self.held, self.is_fresh, self.begun_us = whole.sequence, True, whole.exchange_time_us
         self.waiting.clear()
 
-    def joins(self, sequence: int, now_us: int) -> bool:
-        """Start from a whole book that was fetched; False if it is older than the changes that wait."""
+    def join(self, whole: BookSnapshot, now_us: int) -> list[BookChange] | None:
+        """Start from a whole book that was fetched and return the waiting changes that follow on it.
+
+        None if it is older than what waits: then it has to be fetched again.
+        """
         waiting = list(self.waiting)
-        held, is_fresh = sequence, True
-        for previous, number in waiting:
+        # What came before the venue began a count afresh is no part of a book from after that.
+        for at in range(len(waiting) - 1, -1, -1):
+            change = waiting[at]
+            is_restart = change.last_sequence < change.previous_sequence
+            if is_restart and change.exchange_time_us <= whole.exchange_time_us:
+                waiting = waiting[at:]
+                break
+        held, is_fresh = whole.sequence, True
+        joined: list[BookChange] = []
+        for change in waiting:
+            previous, number = change.previous_sequence, change.last_sequence
             if previous == held or (is_fresh and previous < held < number):
                 held, is_fresh = number, False
+                joined.append(change)
             elif not (is_fresh and number <= held):
                 self.ask_after_us = now_us + TOO_OLD_RETRY_US
-                return False
-        self.begin(held, now_us)
-        self.is_fresh = is_fresh
-        return True
+                return None
+        self.begin(whole)
+        self.held, self.is_fresh = held, is_fresh
+        return joined
 
-    def follow(self, previous: int, number: int, now_us: int) -> bool:
-        """Take the numbers of a change; False if it shows that changes are missing."""
-        if self.held < 0:
-            self.waiting.append((previous, number))
-            return True
-        if previous == self.held or (self.is_fresh and previous < self.held < number):
-            self.held, self.is_fresh = number, False
-            return True
-        # A fetched book may be ahead of the stream for a moment; what lies before it is in it already.
-        if self.is_fresh and number <= self.held and now_us - self.since_us <= JOIN_US_MAX:
-            return True
+    def follow(self, change: BookChange) -> bool:
+        """Take a change; False if its numbers show that others are missing."""
+        previous, number = change.previous_sequence, change.last_sequence
+        if self.held >= 0:
+            if previous == self.held or (self.is_fresh and previous < self.held < number):
+                self.held, self.is_fresh = number, False
+                return True
+            is_before = number <= self.held
+            is_near = change.exchange_time_us <= self.begun_us + OVERLAP_US
+            if self.is_fresh and is_before and is_near:
+                return True
+        is_missing = self.held >= 0
         self.held = -1
-        self.waiting.clear()
-        self.waiting.append((previous, number))
-        return False
+        self.waiting.append(change)
+        return not is_missing
