@@ -310,10 +310,12 @@ def test_VIEW_015_names_cannot_move_the_cursor() -> None:
 
 def test_VIEW_016_venue_that_is_off_or_silent_is_named(session: Session) -> None:
     view = view_of(session, terminal(force_terminal=False))
-    readings = session.engine.market.readings[1]
+    north, south = (session.engine.market.indices[1].source(n) for n in ("north", "south"))
+    assert north is not None
+    assert south is not None
     assert "3/3 sources" in screen(view)
-    readings["north"] = readings["north"]._replace(price=110_000.0)
+    north.price = 110_000.0
     assert "! +10% off: north" in screen(view)
-    readings["north"] = readings["north"]._replace(price=100_000.0)
-    readings["south"] = readings["south"]._replace(exchange_time_us=START_US - 9_000_000)
+    north.price = 100_000.0
+    south.exchange_time_us = START_US - 9_000_000
     assert "! south silent 9 s" in screen(view)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from steelyard.actions import SourceChanged
 from steelyard.book import RestingOrder
 from steelyard.quantities import UNITS_MAX
 from steelyard.terms import AccountRecord, Asset, Instrument
@@ -13,9 +14,13 @@ from steelyard.ticks import (
     Funding,
     InstrumentsListed,
     OrderCancelled,
+    PriceBatch,
+    PriceDecision,
     PriceTick,
     QuoteTick,
     SourceListed,
+    SourcePrice,
+    SourceStatus,
     TimeTick,
     VolatilityUpdate,
 )
@@ -86,7 +91,10 @@ def test_ENGN_003_unknown_names_are_refused(venue: Venue) -> None:
         (VolatilityUpdate, ("BTC", [BTC_LINEAR], [0.5], [1.0], now)),
         (VolatilityUpdate, ("ETH", [BTC_CALL], [0.5], [1.0], now)),
         (SourceListed, ("alpha", "DOGE", "one", 1, 1)),
-        (SourceListed, ("alpha", "USDC", "one", 1, 1)),
+        (SourceListed, ("alpha", "BTC", "one", 1, 1, "spot", "EUR")),
+        (SourceListed, ("alpha", "BTC", "one", 1, 1, "spot", "BTC")),
+        (SourceStatus, ("omega", "BTC", "down", "no connection", now)),
+        (PriceBatch, ([SourcePrice("omega", "BTC", 1e5, now)],)),
         (Funding, ("nothing", 1)),
         (Funding, (BTC_CALL, 1)),
         (OrderCancelled, ("maker", "nothing")),
@@ -217,34 +225,48 @@ def test_ENGN_004_one_bad_account_refuses_the_whole_event(venue: Venue) -> None:
 # -- E05: prices ---------------------------------------------------------------------------------
 
 
-def test_ENGN_005_absurd_prices_are_refused(venue: Venue) -> None:
-    for price in (800_001.0, 12_499.0, 9.1e8):
-        with venue.refuses("ADMT-E05"):
-            venue.quote("alpha", "BTC", price)
-    venue.quote("alpha", "BTC", 799_999.0)
-    with venue.refuses("TICK-E03"):
-        venue.quote("alpha", "BTC", float("nan"))
-    for price in (0.0, -1.0, float("inf")):
-        with venue.refuses("TICK-E03"):
-            venue.quote("alpha", "BTC", price)
+def test_ENGN_005_impossible_prices_are_on_record_and_move_nothing(venue: Venue) -> None:
+    mark = venue.mark(BTC_LINEAR)
+    for price, verdict in (
+        (800_001.0, "absurd"), (12_499.0, "absurd"), (9.1e8, "absurd"), (799_999.0, "deviating"),
+        (float("nan"), "invalid"), (0.0, "invalid"), (-1.0, "invalid"), (float("inf"), "invalid"),
+    ):  # fmt: skip
+        venue.quote("alpha", "BTC", 100_000.0)
+        (told,) = venue.quote("alpha", "BTC", price)
+        assert isinstance(told, SourceChanged)
+        assert (told.source, told.verdict) == ("alpha", verdict)
+        assert venue.mark(BTC_LINEAR) == mark
 
 
-def test_ENGN_005_a_true_jump_goes_through_once_the_asset_is_protected(venue: Venue) -> None:
-    venue.protect("BTC")
+def test_ENGN_005_beyond_the_absurd_two_persons_decide(venue: Venue) -> None:
+    decided = (10_000.0, "judgement", ["ann", "bob"], "delisted elsewhere")
+    with venue.refuses("ADMT-E08"):
+        venue.send(PriceDecision, "BTC", *decided, venue.now_us + SECOND_US)
+    mark = venue.mark(BTC_LINEAR)
     venue.price("BTC", 10_000.0)
+    assert venue.engine.market.is_protected[venue.engine.market.asset_slots["BTC"]]
+    assert venue.mark(BTC_LINEAR) == mark
+    venue.send(PriceDecision, "BTC", *decided, venue.now_us + SECOND_US)
     assert venue.mark(BTC_LINEAR) == 1_000_000
+    assert not venue.engine.market.is_protected[venue.engine.market.asset_slots["BTC"]]
+    assert venue.engine.market.indices[1].condition == "decided"
+    venue.wait()
+    venue.price("BTC", 10_000.0)
+    assert venue.engine.market.indices[1].condition == "healthy"
 
 
 def test_ENGN_005_prices_from_the_future_are_refused(venue: Venue) -> None:
     late = venue.now_us + 5 * SECOND_US
     venue.send(PriceTick, "alpha", "BTC", 1e5, late)
     for kind, fields in (
-        (PriceTick, ("alpha", "BTC", 1e5, late + 1)),
         (QuoteTick, (BTC_LINEAR, 1e5, 1e5, late + 1)),
         (VolatilityUpdate, ("BTC", [BTC_CALL], [0.5], [1.0], late + 1)),
     ):
         with venue.refuses("ADMT-E05"):
             venue.send(kind, *fields)
+    (told,) = venue.send(PriceTick, "alpha", "BTC", 1e5, late + 1)
+    assert isinstance(told, SourceChanged)
+    assert told.verdict == "clock"
 
 
 def test_ENGN_005_orders_and_fills_fit_the_scale_of_the_instrument(venue: Venue) -> None:
@@ -498,7 +520,7 @@ def test_ENGN_013_a_parameter_change_keeps_the_rules_of_the_method(venue: Venue)
         ("underlying.BTC.range_ppm", '"wide"', "TERM-E03"),
         ("underlying.BTC.range_ppm", "{", "TERM-E03"),
         ("underlying.BTC.tiers", many, "TERM-E03"),
-        ("index.basis_smoothing_us", "0", "TERM-E03"),
+        ("index.default.basis_smoothing_us", "0", "TERM-E03"),
         ("grid.term_floor_days", "0", "TERM-E03"),
         ("liquidation.taker_fee_ppm", "-1", "TERM-E03"),
         ("liquidation.interval_us", "-1", "TERM-E03"),

@@ -9,12 +9,24 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from steelyard.marks import pass_time, read_index, weighted_median
-from steelyard.marks.index import NEVER_US, SourceReading
+from steelyard.marks.index import Readable
+from steelyard.marks.sources import NEVER_US
 from steelyard.marks.update import reread_index
-from steelyard.terms.method import IndexRules
-from tests.marks.roles import COIN, LINEAR, STALE_US, START_US, Sources
+from tests.marks.roles import (
+    COIN,
+    LINEAR,
+    METHOD,
+    STALE_US,
+    START_US,
+    Sources,
+    read,
+    speaker,
+)
 
-RULES = IndexRules(2, 2, 5_000, 30_000_000, 8.0)
+RULES = METHOD.index_rules("default")
+UNCAPPED = METHOD.with_parameter("index.default.operator_share_ppm_max", "1000000").index_rules(
+    "default"
+)
 NOW = 10**9
 WEIGHTS = st.integers(1, 1_000_000)
 HONEST = st.floats(90.0, 110.0)
@@ -31,14 +43,6 @@ def test_MARK_001_worked_medians(prices: list[float], weights: list[int], median
     assert weighted_median(prices, weights) == median
 
 
-def readings(
-    honest: list[tuple[float, int]], liars: list[tuple[float, int]]
-) -> list[SourceReading]:
-    """Return the fresh last words of honest and lying sources, each of its own operator."""
-    said = honest + liars
-    return [SourceReading(price, NOW, weight, n, 1) for n, (price, weight) in enumerate(said)]
-
-
 @given(
     st.lists(st.tuples(HONEST, WEIGHTS), min_size=2, max_size=9),
     st.lists(st.tuples(LIES, WEIGHTS), max_size=9),
@@ -47,17 +51,17 @@ def test_MARK_002_a_minority_cannot_leave_the_honest_range(
     honest: list[tuple[float, int]], liars: list[tuple[float, int]]
 ) -> None:
     assume(sum(w for _, w in honest) > sum(w for _, w in liars))
-    outcome = read_index(readings(honest, liars), NOW, RULES)
+    outcome = read(honest + liars, UNCAPPED, NOW)
     prices = [price for price, _ in honest]
     assert min(prices) <= outcome.price <= max(prices)
-    assert outcome.has_quorum
 
 
 @pytest.mark.parametrize("lie", [1e-9, 0.0, 1_000.0, 10.0, 1e12, -1.0, float("nan")])
 def test_MARK_002_worked_lies(lie: float) -> None:
-    honest = [(99.0, 2), (100.0, 2), (101.0, 2)]
-    outcome = read_index(readings(honest, [(lie, 5)]), NOW, RULES)
-    assert 99.0 <= outcome.price <= 101.0
+    honest = [(99.5, 2), (100.0, 2), (100.5, 2)]
+    outcome = read([*honest, (lie, 5)], RULES, NOW)
+    assert outcome.has_quorum
+    assert 99.5 <= outcome.price <= 100.5
 
 
 @given(
@@ -77,10 +81,10 @@ def test_MARK_003_order_does_not_matter_and_more_is_never_less(
 
 
 def test_MARK_004_a_price_is_fresh_up_to_its_limit_in_exchange_time() -> None:
-    said = [SourceReading(100.0, 0, 1, n, 60_000_000) for n in (0, 1)]
+    said = Readable([speaker(100.0, 1, n, 0, 60_000_000) for n in (0, 1)], [1.0, 1.0], 0.0, {})
     fresh = read_index(said, 60_000_000, RULES)
-    assert (fresh.price, fresh.fresh, fresh.changes_at_us) == (100.0, 2, 60_000_001)
-    assert read_index(said, 60_000_001, RULES) == (0.0, False, 0, NEVER_US)
+    assert (fresh.price, fresh.used, fresh.changes_at_us) == (100.0, 2, 60_000_001)
+    assert read_index(said, 60_000_001, RULES) == (0.0, False, 0, 0, 0, 0, NEVER_US)
 
 
 def test_MARK_004_a_late_price_is_old_and_an_older_one_changes_nothing() -> None:

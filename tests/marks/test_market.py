@@ -17,13 +17,24 @@ from steelyard.marks import (
     read_index,
     weighted_median,
 )
-from steelyard.marks.index import NEVER_US, SourceReading
+from steelyard.marks.index import Readable
+from steelyard.marks.sources import NEVER_US
 from steelyard.terms import Asset, Instrument
-from steelyard.terms.method import IndexRules
 from steelyard.ticks import VolatilityUpdate
-from tests.marks.roles import COIN, INVERSE, LINEAR, METHOD, SECOND_US, STALE_US, START_US, Sources
+from tests.marks.roles import (
+    COIN,
+    INVERSE,
+    LINEAR,
+    METHOD,
+    SECOND_US,
+    STALE_US,
+    START_US,
+    Sources,
+    listed,
+    speaker,
+)
 
-RULES = IndexRules(2, 2, 5_000, 30_000_000, 8.0)
+RULES = METHOD.index_rules("default")
 SAID = st.lists(st.tuples(st.floats(1e-6, 1e9), st.integers(1, 10**6)), min_size=1, max_size=9)
 
 
@@ -64,27 +75,36 @@ def test_MARK_013_a_power_of_two_scales_the_index(
 def test_MARK_007_the_next_change_is_the_first_instant_a_source_is_lost(
     times: list[tuple[int, int]],
 ) -> None:
-    sources = [SourceReading(100.0, at, 1, n, limit) for n, (at, limit) in enumerate(times)]
+    sources = Readable(
+        [speaker(100.0, 1, n, at, limit) for n, (at, limit) in enumerate(times)],
+        [1.0] * len(times), 0.0, {},
+    )  # fmt: skip
     reading = read_index(sources, 1_000, RULES)
-    if not reading.fresh:
+    if not reading.used:
         assert reading.changes_at_us == NEVER_US
         return
     assert reading.changes_at_us > 1_000
-    assert read_index(sources, reading.changes_at_us - 1, RULES).fresh == reading.fresh
-    assert read_index(sources, reading.changes_at_us, RULES).fresh < reading.fresh
+    assert read_index(sources, reading.changes_at_us - 1, RULES).used == reading.used
+    assert read_index(sources, reading.changes_at_us, RULES).used < reading.used
 
 
 def test_MARK_004_a_frozen_source_ages_out_however_often_it_repeats_itself() -> None:
-    venue = Sources("one", "two", "three", weights=(3, 1, 1))
-    for source in range(3):
+    """Three of five hang; when they are stale, what the other two say is a jump that has to hold."""
+    venue = Sources("one", "two", "three", "four", "five")
+    for source in range(5):
         venue.say(source, 100.0)
     for second in (20, 40, 60):
-        assert pass_time(venue.market, START_US + second * SECOND_US, venue.method) == []
-        venue.say(0, 100.0, at_us=START_US)  # arrives now, holds for then
-        venue.say(1, 80.0)
-        venue.say(2, 80.0)
-        assert venue.index == 100.0
-    assert pass_time(venue.market, START_US + STALE_US + 1, venue.method) == [COIN]
+        pass_time(venue.market, START_US + second * SECOND_US, venue.method)
+        for source in (0, 1, 2):
+            venue.say(source, 100.0, at_us=START_US)  # arrives now, holds for then
+        for source in (3, 4):
+            venue.say(source, 80.0)
+        assert (venue.index, venue.is_protected) == (100.0, False)
+    stale_us = START_US + STALE_US + 1
+    assert pass_time(venue.market, stale_us, venue.method) == [COIN]
+    assert (venue.index, venue.is_protected) == (100.0, True)
+    assert pass_time(venue.market, stale_us + RULES.jump_hold_us - 1, venue.method) == []
+    assert pass_time(venue.market, stale_us + RULES.jump_hold_us, venue.method) == [COIN]
     assert (venue.index, venue.is_protected) == (80.0, False)
 
 
@@ -92,11 +112,10 @@ def test_MARK_014_passing_time_names_the_assets_that_aged_and_no_other() -> None
     venue = Sources("one", "two")
     other = venue.market.list_asset(Asset("D", 8, 2))
     for source in ("s0", "s1"):
-        venue.market.list_source(source, other, source, 1, 2 * STALE_US)
-        reading = venue.market.readings[other][source]
-        venue.market.readings[other][source] = reading._replace(
-            price=7.0, exchange_time_us=START_US
-        )
+        venue.market.list_source(listed(source, "D", source, stale_after_us=2 * STALE_US))
+        spoken = venue.market.indices[other].source(source)
+        assert spoken is not None
+        spoken.take(7.0, START_US, START_US, 0.0, 0.0, RULES)
     venue.market.changes_at_us[other] = START_US
     venue.say(0, 100.0)
     venue.say(1, 100.0)

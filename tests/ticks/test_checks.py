@@ -30,7 +30,7 @@ def refusal(name: str, **fields: Any) -> InputError:
 @pytest.mark.parametrize("price", NO_PRICE)
 @pytest.mark.parametrize(
     ("name", "field"),
-    [("PriceTick", "price"), ("QuoteTick", "bid"), ("QuoteTick", "ask"), ("OrderPlaced", "price"),
+    [("TradeTick", "price"), ("PriceDecision", "price"), ("QuoteTick", "bid"), ("QuoteTick", "ask"), ("OrderPlaced", "price"),
      ("Fill", "price")],
 )  # fmt: skip
 def test_TICK_005_a_price_is_a_possible_number(name: str, field: str, price: float) -> None:
@@ -147,9 +147,9 @@ def test_TICK_010_terms_have_bounds(
 
 
 def test_TICK_011_a_refusal_says_who_and_what() -> None:
-    error = refusal("PriceTick", price=-1.0, time_us=NOW_US)
+    error = refusal("TradeTick", price=-1.0, time_us=NOW_US)
     assert error.where == {"origin": "feed-1", "origin_seq": 7, "field": "price"}
-    assert "PriceTick has price -1.0" in str(error)
+    assert "TradeTick has price -1.0" in str(error)
     assert "above 0" in error.rule
 
 

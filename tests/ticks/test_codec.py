@@ -102,7 +102,8 @@ def test_TICK_003_no_bytes_raise_anything_but_a_listed_error() -> None:
             seen[error.code] += 1
             continue
         seen["accepted"] += 1
-        assert decode_event(encode_event(event)) == event
+        data = encode_event(event)
+        assert encode_event(decode_event(data)) == data  # a price may be no number
     usual = {f"TICK-E0{number}" for number in range(1, 6)} | {"accepted"}
     assert usual <= set(seen) <= usual | {"TICK-E06"}
     assert all(seen[code] > 10 for code in usual)

@@ -51,6 +51,8 @@ def apply_event(engine: Engine, event: Event) -> list[Outcome]:
         engine.revalue(moved)
         engine.needs_pass = True
     outcomes += notices(market)
+    engine.needs_pass |= market.has_aged
+    market.has_aged = False
     for asset, was in enumerate(before.tolist()):
         if bool(market.is_protected[asset]) != was:
             engine.needs_pass = True

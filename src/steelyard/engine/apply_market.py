@@ -114,8 +114,7 @@ def _time_tick(engine: Engine, event: TimeTick) -> Applied:  # noqa: ARG001
     """Options decay with time: every asset that has some is valued afresh; prices and bases age."""
     market = engine.market
     moved = [a for a, options in enumerate(market.options_of) if options]
-    if age_indices(market, engine.method):
-        engine.needs_pass = True
+    age_indices(market, engine.method)
     return [], moved + decay_bases(market, engine.method)
 
 

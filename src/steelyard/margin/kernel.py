@@ -14,6 +14,7 @@ something:
     SHORT_MIN   minimum for net short options (portfolio), 0 otherwise
     CLOSE_COST  fee and slippage of closing the positions
     TIER_MAINTENANCE, TIER_INITIAL   tiered and option requirement (cross, isolated), 0 otherwise
+    ORACLE_AGE  surcharge on the initial requirement while the underlying's index is old
     EXPOSURE    coins open to price moves: the balance less what inverse perpetuals cost
 """
 
@@ -38,8 +39,9 @@ from steelyard.valuation.columns import (
 )
 from steelyard.valuation.intrinsics import ceil
 
-SCENARIO, SHORT_MIN, CLOSE_COST, TIER_MAINTENANCE, TIER_INITIAL, EXPOSURE = range(6)
-PART_COLUMNS = 6
+SCENARIO, SHORT_MIN, CLOSE_COST, TIER_MAINTENANCE, TIER_INITIAL, EXPOSURE, ORACLE_AGE = range(7)
+PART_COLUMNS = 7
+PPM_FLOAT = 1e6
 PORTFOLIO_MODE = 2
 MICRO = 1e6
 _CEILING = float(REQUIREMENT_MAX)
@@ -195,6 +197,15 @@ def _walk_rates(first: int, last: int, u: int, book: Any, val: Any, parts: Any) 
     parts[u, TIER_INITIAL] = open_
 
 
+@inline
+def _age_charge(first: int, last: int, age_ppm: int, book: Any, val: Any) -> float:
+    """Return what the age of an index adds to the initial requirement of positions on it, USD."""
+    gross = 0.0
+    for p in range(first, last):
+        gross += abs(float(book[4][p])) * val.notional[book[3][p]]
+    return gross * (float(age_ppm) / PPM_FLOAT)
+
+
 @jit
 def accumulate_row(
     table: Any, instrument: Any, quantity: Any, first: int, last: int, spot: Any, u: int,
@@ -233,7 +244,7 @@ def _collateral(a: int, units: int, mode: int, val: Any) -> tuple[int, int, int]
 @inline
 def require_unit(
     row: int, mode: int, assets: int, book: Any, val: Any, mark_units: Any, underlying: Any,
-    protected: Any, rates: Any, scratch: Any, out: Any,
+    protected: Any, age_ppm: Any, rates: Any, scratch: Any, out: Any,
 ) -> None:  # fmt: skip
     """Fill the six results of one unit into `out` and leave the parts in the scratch."""
     balances, start, count, instrument, quantity, cost = book
@@ -269,6 +280,10 @@ def require_unit(
         own_maintenance = loss * rates.maintenance_factor + rest + parts[u, TIER_MAINTENANCE]
         maintenance += own_maintenance
         initial += loss * rates.initial_factor + rest + parts[u, TIER_INITIAL]
+        parts[u, ORACLE_AGE] = 0.0
+        if age_ppm[u] > 0:
+            parts[u, ORACLE_AGE] = _age_charge(first, p, age_ppm[u], book, val)
+            initial += parts[u, ORACLE_AGE]
         value, first_cut, second_cut = _collateral(u, coin_units[u], mode, val)
         equity = clamp(equity + value, MONEY_MAX)
         cut_initial = clamp(cut_initial + first_cut, MONEY_MAX)
@@ -291,7 +306,7 @@ def require_unit(
 @jit
 def require_rows(
     rows: Any, mode: Any, assets: int, book: Any, val: Any, mark_units: Any, underlying: Any,
-    protected: Any, rates: Any, scratch: Any, results: Any,
+    protected: Any, age_ppm: Any, rates: Any, scratch: Any, results: Any,
 ) -> None:  # fmt: skip
     """Fill the results of the given rows; `results` is (6, units) int64.
 
@@ -301,8 +316,8 @@ def require_rows(
     for k in range(len(rows)):
         row = rows[k]
         require_unit(
-            row, mode[row], assets, book, val, mark_units, underlying, protected, rates, scratch,
-            out,
+            row, mode[row], assets, book, val, mark_units, underlying, protected, age_ppm, rates,
+            scratch, out,
         )  # fmt: skip
         for j in range(6):
             results[j, row] = out[j]

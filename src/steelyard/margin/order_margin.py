@@ -5,6 +5,7 @@ balance grows by no more than this, whatever S:
 
     cost of a fill      what it loses against the mark, its fee, and a rounding; a gain counts nothing,
                         since the mark will have moved before such an order fills
+    oracle age          of the larger position, at the age its index has
     closing cost        of the larger of: all buys of the instrument filled, all sells filled
     portfolio units     short-option minimum with all sells filled; and per underlying
                         max(Σ c_o, max_s[−f·P(s) + Σ max(0, c_o − f·r_o(s))]) − f·max(0, −min P)
@@ -113,8 +114,11 @@ def _position_extra(
         sold = held + sum(lots for lots in of_slot if lots < 0)  # tidy-ok: integers
         now, *ends = (close_cost_twin(abs(float(q)), slot, columns) for q in (held, bought, sold))
         extra += max(ends) - now
+        u = int(market.underlying_of[slot])
+        more = max(abs(bought), abs(sold)) - abs(held)
+        age = float(market.age_ppm[u]) / PPM
+        extra += max(0, more) * float(columns.notional[slot]) * age
         if not is_portfolio:
-            u = int(market.underlying_of[slot])
             now, *ends = (position_rates_twin(q, slot, u, columns)[1] for q in (held, bought, sold))
             extra += max(ends) - now
         elif market.instruments[slot].is_option:

@@ -13,6 +13,7 @@ from steelyard.margin.kernel import (
     CLOSE_COST,
     EXPOSURE,
     MICRO,
+    ORACLE_AGE,
     PART_COLUMNS,
     SCENARIO,
     SHORT_MIN,
@@ -128,6 +129,7 @@ def _run(
         market.mark_units,
         market.underlying_of,
         market.is_protected,
+        market.age_ppm,
         rates_of(method),
         scratch,
         results,
@@ -154,7 +156,9 @@ def explain_unit(
     mode = int(book.mode[row])
     equity, initial_balance, maintenance_balance, initial, maintenance, certain = out.tolist()
     cuts = _haircut_parts(coin_units, mode, market, columns)
-    initial_parts = _requirement_parts(parts, market, rates.initial_factor, TIER_INITIAL, initial)
+    initial_parts = _requirement_parts(
+        parts, market, rates.initial_factor, TIER_INITIAL, initial, with_age=True
+    )
     if order_margin:
         initial_parts.append(Part("order_margin", "", order_margin))
     return AccountRisk(
@@ -207,7 +211,13 @@ def scenario_sums(
 
 
 def _requirement_parts(
-    parts: NDArray[np.float64], market: MarketState, factor: float, tier: int, total: int
+    parts: NDArray[np.float64],
+    market: MarketState,
+    factor: float,
+    tier: int,
+    total: int,
+    *,
+    with_age: bool = False,
 ) -> list[Part]:
     """Return the named parts of a requirement, rounded so that they sum to `total`."""
     named: list[tuple[str, str, float]] = []
@@ -217,6 +227,7 @@ def _requirement_parts(
             ("short_option_minimum", parts[a, SHORT_MIN]),
             ("tier", parts[a, tier]),
             ("liquidation_cost", parts[a, CLOSE_COST]),
+            ("oracle_age", parts[a, ORACLE_AGE] if with_age else 0.0),
         ):
             if amount > 0.0:
                 named.append((name, asset.name, amount * MICRO))

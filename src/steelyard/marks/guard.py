@@ -27,6 +27,7 @@ UNSEEN, HEALTHY, SECOND_TIER, DECIDED = "unseen", "healthy", "second_tier", "dec
 NO_QUORUM, DISAGREEMENT, JUMP, RESUMING, UNFIT = (
     "no_quorum", "disagreement", "jump", "resuming", "unfit",
 )  # fmt: skip
+AGE_STEP_PPM = 100
 TRUSTED = frozenset({HEALTHY, SECOND_TIER, DECIDED})
 
 
@@ -91,21 +92,25 @@ class AssetIndex:
         return DISAGREEMENT if is_enough else NO_QUORUM, 0.0, NEVER_US
 
     def accept(self, condition: str, price: float, price_time_us: int, now_us: int) -> None:
-        """Keep a price that became the index."""
+        """Keep a price that became the index; a decided one is believable, but makes nothing younger."""
         self.hold_price = 0.0
-        if condition == DECIDED:
-            return
-        self.decision = None
-        self.good_price, self.good_us, self.price_time_us = price, now_us, price_time_us
+        self.good_price, self.good_us = price, now_us
+        if condition != DECIDED:
+            self.decision = None
+            self.price_time_us = price_time_us
 
     def age_ppm(self, now_us: int, rules: IndexRules) -> int:
-        """Return what the age of the last good price adds to the initial requirement, in ppm."""
+        """Return what the age of the last good price adds to the initial requirement, in ppm.
+
+        In whole steps, rounded up, so that not every microsecond is a new requirement.
+        """
         if self.good_price == 0.0:
             return 0
         age_us = now_us - self.price_time_us
-        return (
-            0 if age_us <= rules.age_free_us else min(rules.age_ppm_max, drift_ppm(age_us, rules))
-        )
+        if age_us <= rules.age_free_us:
+            return 0
+        steps = -(-drift_ppm(age_us, rules) // AGE_STEP_PPM)
+        return min(rules.age_ppm_max, steps * AGE_STEP_PPM)
 
     @staticmethod
     def _jumps(price: float, against: float, rules: IndexRules) -> bool:

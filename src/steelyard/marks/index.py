@@ -184,7 +184,7 @@ def read_index(of: Readable, now_us: int, rules: IndexRules, tier: int = 2) -> I
         of.weights[key] = weights
     counted = [(p, w) for p, w in zip(prices, weights, strict=True) if w > 0]
     median = weighted_median([p for p, _ in counted], [w for _, w in counted])
-    return _agreement(of, used, prices, weights, median, now_us, rules, changes_at_us)
+    return _agreement(of, used, prices, weights, median, rules, changes_at_us)
 
 
 def _doubt(source: Source, usd: float, last_good: float, rules: IndexRules) -> str:
@@ -206,17 +206,17 @@ def _agreement(
     prices: list[float],
     weights: list[int],
     median: float,
-    now_us: int,
     rules: IndexRules,
     changes_at_us: int,
 ) -> IndexReading:
     """Judge who agrees with the median and whether that is a quorum."""
     total = reached = 0
     agreeing: list[Source] = []
+    newest_us = max(of.sources[i].exchange_time_us for i in used)
     for number, price, weight in zip(used, prices, weights, strict=True):
         source = of.sources[number]
         total += weight
-        if abs(price - median) * PPM <= width_ppm(source, now_us, rules) * median:
+        if abs(price - median) * PPM <= width_ppm(source, newest_us, rules) * median:
             source.verdict = USED
             reached += weight
             agreeing.append(source)

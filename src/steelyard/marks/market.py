@@ -56,7 +56,7 @@ class MarketState:
     (float64: USD of one unit where prices are quoted in it, 0 = not to be converted). Instruments: mark_units (int64), has_mark (bool), basis_ppb, volatility (float64,
     decimal, 0 = none), forward_ratio (float64), and of the terms lots_per_unit, mark_scale,
     mark_limit. `indices[asset]` holds the sources and the guard. `notices` are what changed since the
-    engine last took them. `surfaces` and `heston` hold the
+    engine last took them, has_aged whether an age_ppm did. `surfaces` and `heston` hold the
     last fits by asset slot.
     """
 
@@ -75,6 +75,7 @@ class MarketState:
         self.changes_at_us: list[int] = []
         self.quote_time_us: dict[int, int] = {}
         self.decayed_us = 0
+        self.has_aged = False
         self.premiums: dict[int, Premium] = {}
         self.expiring: list[tuple[int, int]] = []
         self.averages: dict[tuple[int, int], tuple[int, int]] = {}

@@ -144,7 +144,7 @@ class Source:
     def restore(record: list[Any]) -> Source:
         """Return the source of a record."""
         name, head, resells, frozen_after_us, *state, average = record
-        terms = SourceTerms(*head, resells=tuple(resells), frozen_after_us=frozen_after_us)
+        terms = SourceTerms._make([*head, tuple(resells), frozen_after_us])
         source = Source(name, terms)
         for field, value in zip(
             ("price", "confidence", "exchange_time_us", "changed_us", "fault", "feed_state", "verdict"),
@@ -166,7 +166,10 @@ def drift_ppm(age_us: int, rules: IndexRules) -> int:
     return rules.drift_ppm * math.isqrt(max(0, age_us)) // 1_000
 
 
-def width_ppm(source: Source, now_us: int, rules: IndexRules) -> int:
-    """Return how far from the index a source may stand and still agree with it, in ppm."""
+def width_ppm(source: Source, newest_us: int, rules: IndexRules) -> int:
+    """Return how far from the index a source may stand and still agree with it, in ppm.
+
+    newest_us: exchange time of the newest word of all: a source that spoke before may have missed a move.
+    """
     stated = int(source.confidence / source.price * PPM) if source.confidence else 0
-    return rules.agreement_ppm + stated + drift_ppm(now_us - source.exchange_time_us, rules)
+    return rules.agreement_ppm + stated + drift_ppm(newest_us - source.exchange_time_us, rules)

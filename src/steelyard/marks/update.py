@@ -148,12 +148,10 @@ def pass_time(market: MarketState, time_us: int, method: Method) -> list[int]:
     return reread_indices(market, due, method) if due else []
 
 
-def age_indices(market: MarketState, method: Method) -> bool:
-    """Bring up to date what the age of every index adds; return whether any of it changed."""
-    changed = False
+def age_indices(market: MarketState, method: Method) -> None:
+    """Bring up to date what the age of every index adds to the initial requirement."""
     for asset in range(1, len(market.assets)):
-        changed |= _age(market, asset, method)
-    return changed
+        _age(market, asset, method)
 
 
 def reread_indices(market: MarketState, assets: list[int], method: Method) -> list[int]:
@@ -244,7 +242,8 @@ def _set_condition(
         price = market.index_price(asset) if asset else reading.price
         is_pegged = is_trusted and abs(price - 1.0) * PPM <= rules.depeg_ppm
         market.quote_rate[asset] = price if is_pegged else 0.0
-    _age(market, asset, method)
+    if is_trusted or condition != index.condition:
+        _age(market, asset, method)
     if condition != index.condition:
         index.condition = condition
         if condition != UNSEEN:
@@ -256,13 +255,13 @@ def _set_condition(
             )  # fmt: skip
 
 
-def _age(market: MarketState, asset: int, method: Method) -> bool:
-    """Bring up to date what the age of one index adds; return whether it changed."""
+def _age(market: MarketState, asset: int, method: Method) -> None:
+    """Bring up to date what the age of one index adds, and note whether that changed."""
     rules = method.index_rules(market.assets[asset].name)
     age_ppm = market.indices[asset].age_ppm(market.time_us, rules) if asset else 0
-    changed = age_ppm != market.age_ppm[asset]
+    changed = bool(age_ppm != market.age_ppm[asset])
     market.age_ppm[asset] = age_ppm
-    return bool(changed)
+    market.has_aged |= changed
 
 
 def _clamp_bases(market: MarketState, asset: int, bound_ppb: int) -> bool:
