@@ -213,6 +213,12 @@ def test_BINW_007_open_interest_is_fetched_with_the_first_mark_and_then_once_a_m
     ]
 
 
+def test_BINW_007_an_open_interest_of_another_market_is_another_shape() -> None:
+    client = reader(BinanceUsdmClient, "reference")
+    answer = b'{"openInterest":"1","symbol":"ETHUSDT","time":%d}' % NOW_MS
+    assert refusal(client, answer, "/fapi/v1/openInterest?symbol=BTCUSDT").code == "WIRE-E02"
+
+
 def test_BINW_008_contracts_become_units_of_the_base_asset_at_their_own_price() -> None:
     client = reader(BinanceCoinmClient, "trades", "quotes", "book")
     (trade,) = client.receive(aggregate_trade("BTCUSD_PERP", p="50000.0", q="4"), NOW_US)

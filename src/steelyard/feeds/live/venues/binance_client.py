@@ -152,7 +152,11 @@ class BinanceClient:
         """Return what a snapshot or an open interest says. Errors: WIRE-E01, WIRE-E02, WIRE-E03."""
         market = self._open_interest.get(fetch_path)
         if market is not None:
-            return self._read_open_interest(market, self._answer(_OPEN_INTEREST, body, fetch_path))
+            interest = self._answer(_OPEN_INTEREST, body, fetch_path)
+            if interest.symbol != market.upper():
+                why = f"symbol {interest.symbol[:32]!r} for {market}"
+                raise frames.misshapen(why, body, self.terms.name)
+            return self._read_open_interest(market, interest)
         symbol = self._snapshots.get(fetch_path, "")
         book = self._books.get(symbol)
         if book is None:
@@ -371,13 +375,12 @@ class BinanceClient:
 
     def _answer(self, decoder: msgspec.json.Decoder[Any], body: bytes, path: str) -> Any:
         """Return the answer to a Fetch; what is none may be an error of the venue."""
+        venue = self.terms.name
         try:
-            return frames.decode(decoder, body, self.terms.name)
+            return frames.decode(decoder, body, venue)
         except InputError as error:
-            if error.code == "WIRE-E02":
-                try:
-                    said = _ERROR.decode(body)
-                except msgspec.DecodeError:
-                    raise error from None
-                raise frames.reported(said, self.terms.name, number=said.code, path=path) from None
-            raise
+            try:
+                said = frames.decode(_ERROR, body, venue)
+            except InputError:
+                raise error from None
+            raise frames.reported(said, venue, number=said.code, path=path) from None
