@@ -188,7 +188,7 @@ def test_CONN_008_a_frame_that_cannot_be_read_is_counted_and_the_connection_goes
     assert health.connects == 1
     assert health.frames == 6
     assert [getattr(m, "kind", "trade") for m in transcript.messages] == [
-        "malformed", "trade", "malformed", "malformed", "malformed", "trade",
+        "malformed", "trade", "malformed", "malformed", "refused", "trade",
     ]  # fmt: skip
 
 

@@ -136,7 +136,7 @@ async def run_connection(
     """Keep one connection alive until `stop` is set; return its last health.
 
     on_messages(name, messages, received_us) gets what every frame says, in order; a frame that cannot be
-    read arrives as one Status of kind "malformed". on_health gets a copy at every change of state and
+    read arrives as one Status of kind "malformed", an error of the venue's own as one of kind "refused". on_health gets a copy at every change of state and
     every health_interval_us. base_url and rest_url replace the public addresses of the venue's terms.
     clock: UTC microseconds. What on_messages or on_health raises ends the run.
     """
@@ -441,8 +441,10 @@ class _Connection:
     def _unreadable(self, error: InputError, received_us: int) -> None:
         """Count a frame that cannot be read. Errors: CONN-E06 when there are too many in a row."""
         self._note(error)
-        self.on_messages(self.name, [Status("", "malformed", str(error))], received_us)
-        if error.code == "WIRE-E03":  # the venue speaks well, only of an error of its own
+        is_readable = error.code == "WIRE-E03"  # the venue speaks well, of an error of its own
+        kind = "refused" if is_readable else "malformed"
+        self.on_messages(self.name, [Status("", kind, str(error))], received_us)
+        if is_readable:
             return
         self.health.errors_in_row += 1
         if self.health.errors_in_row >= self.rules.errors_in_row_max:

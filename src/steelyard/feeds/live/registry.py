@@ -23,6 +23,20 @@ CLIENTS: dict[str, tuple[str, str]] = {
 }
 """Module and class by name."""
 
+ORACLES: dict[str, VenueTerms] = {
+    name: VenueTerms(name, operator, url, url, 0, subscriptions_max, silence_us, documentation, "")
+    for name, operator, url, subscriptions_max, silence_us, documentation in (
+        ("pyth-hermes", "pyth", "https://hermes.pyth.network", 1_000, 45_000_000,
+         "docs.pyth.network, Hermes"),
+        ("chainlink-streams", "chainlink", "https://api.dataengine.chain.link", 1_000, 45_000_000,
+         "docs.chain.link, Data Streams"),
+    )
+}  # fmt: skip
+"""Oracle networks, which are read by runners of their own; here only for who runs them."""
+
+VENUES = frozenset({*CLIENTS, *ORACLES})
+"""Every name that a connection may have."""
+
 
 def client_class(venue: str) -> Callable[[], VenueClient]:
     """Return the class of a venue's client. Errors: LIVE-E04 for a name that is not listed.
@@ -46,5 +60,7 @@ Cure: use one of these names.
 
 
 def venue_terms(venue: str) -> VenueTerms:
-    """Return what is public about a venue's feed. Errors: LIVE-E04."""
+    """Return what is public about a venue's or an oracle network's feed. Errors: LIVE-E04."""
+    if venue in ORACLES:
+        return ORACLES[venue]
     return client_class(venue)().terms

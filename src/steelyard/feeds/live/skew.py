@@ -52,7 +52,7 @@ class SkewEstimator:
         """Take a pair of times; an exchange time of 0 says nothing."""
         if exchange_time_us <= 0:
             return
-        if received_us < self._last_us:
+        if received_us < self._last_us - self.rules.piece_us:
             self._forget()  # our own clock was set back: what it said before holds no longer
         self._last_us = received_us
         way_us = received_us - exchange_time_us

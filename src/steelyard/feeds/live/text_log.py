@@ -114,7 +114,7 @@ def replay(
     """Yield (connection, messages, received_us) as the connection itself gave them.
 
     A client is made for a connection's first frame and after each `opened`; a frame that cannot be read
-    is one Status of kind "malformed", a damaged stretch one of kind "gap" of every connection.
+    is one Status of kind "malformed" (an error of the venue's own: "refused"), a damaged stretch one of kind "gap" of every connection.
     """
     clients: dict[str, VenueClient] = {}
     last_us = 0
@@ -133,7 +133,8 @@ def replay(
         try:
             messages = _messages(clients[name], frame)
         except InputError as error:
-            messages = [Status("", "malformed", str(error))]
+            kind = "refused" if error.code == "WIRE-E03" else "malformed"
+            messages = [Status("", kind, str(error))]
         if messages:
             yield name, messages, frame.time_us
 
