@@ -300,7 +300,7 @@ def test_BINW_020_a_field_of_another_type_or_out_of_bounds_is_another_shape(
     client = reader(BinanceSpotClient, "trades")
     error = refusal(client, aggregate_trade("BTCUSDT", **bad))
     assert error.code == "WIRE-E02"
-    assert error.where["venue"] == "binance"
+    assert error.where["venue"] == "binance-spot"
     assert kinds(client.receive(aggregate_trade("BTCUSDT"), NOW_US)) == ["Trade"]
 
 
@@ -348,7 +348,7 @@ def test_BINW_020_a_frame_that_is_neither_stream_nor_answer_is_another_shape() -
 def test_BINW_020_an_error_of_the_venue_is_reported_with_its_number(sent: bytes) -> None:
     error = refusal(reader(BinanceUsdmClient, "quotes"), sent)
     assert error.code == "WIRE-E03"
-    assert (error.where["number"], error.where["request"]) == (2, 7)
+    assert error.where["venue_code"] == "2"
     assert "unknown variant" in str(error)
 
 
@@ -356,7 +356,7 @@ def test_BINW_020_an_error_in_place_of_a_snapshot_is_reported_and_asked_again_la
     client = reader(BinanceSpotClient, "book")
     (fetch,) = client.receive(depth("BTCUSDT", 1, 2), NOW_US)
     error = refusal(client, b'{"code":-1003,"msg":"Too many requests."}', fetch.path)
-    assert (error.code, error.where["number"]) == ("WIRE-E03", -1003)
+    assert (error.code, error.where["venue_code"]) == ("WIRE-E03", "-1003")
     assert client.receive(depth("BTCUSDT", 3, 4), NOW_US + 999_999) == []
     assert client.receive(depth("BTCUSDT", 5, 6), NOW_US + 1_000_000) == [fetch]
 

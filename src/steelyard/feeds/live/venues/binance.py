@@ -16,11 +16,11 @@ from steelyard.feeds.live.messages import Message, Reference
 from steelyard.feeds.live.venues import binance_frames as frames
 from steelyard.feeds.live.venues.binance_book import place_futures, place_spot
 from steelyard.feeds.live.venues.binance_client import BinanceClient
+from steelyard.feeds.live.venues.reading import PRICE_MAX, PRICE_MIN
 from steelyard.quantities import InputError
-from steelyard.ticks.bounds import PRICE_MAX
 
 SPOT_TERMS = VenueTerms(
-    name="binance",
+    name="binance-spot",
     operator="binance",
     websocket_url="wss://stream.binance.com:9443",
     rest_url="https://api.binance.com",
@@ -127,7 +127,7 @@ class BinanceCoinmClient(FuturesClient):
         self._marks: dict[str, float] = {}
 
     def _read_mark(self, market: str, mark: frames.MarkPrice, received_us: int) -> list[Message]:
-        if mark.mark < frames.PRICE_MIN:
+        if mark.mark < PRICE_MIN:
             self._marks.pop(market, None)
         else:
             self._marks[market] = mark.mark

@@ -21,6 +21,13 @@ from steelyard.feeds.live.messages import (
 )
 from steelyard.feeds.live.venues import binance_frames as frames
 from steelyard.feeds.live.venues.binance_book import BookAlignment, Place
+from steelyard.feeds.live.venues.reading import (
+    PRICE_MIN,
+    decode,
+    other_shape,
+    unreadable,
+    venue_error,
+)
 from steelyard.quantities import InputError
 
 STREAMS_IN_ADDRESS_MAX = 100
@@ -29,7 +36,7 @@ RENEWAL_US = 85_800_000_000  # 23 h 50 min; the venue ends a connection at 24 h
 PROBE_US = 15_000_000
 OPEN_INTEREST_US = 60_000_000
 LIST_ID = 1
-UNKNOWN_SYMBOL = -1121
+UNKNOWN_SYMBOL = "-1121"
 
 _NAME_AT = len(b'{"stream":"')
 _NAME_START = b'{"stream":"'
@@ -139,12 +146,12 @@ class BinanceClient:
                     data = stream.decode(frame).data
                     if data.symbol != stream.symbol:
                         why = f"symbol {data.symbol[:32]!r} on a stream of {stream.symbol}"
-                        raise frames.misshapen(why, frame, self.terms.name)
+                        raise other_shape(self.terms.name, why)
                     out = stream.read(stream.market, data, received_us)
                 except msgspec.ValidationError as error:
-                    raise frames.misshapen(str(error), frame, self.terms.name) from None
+                    raise other_shape(self.terms.name, str(error)) from None
                 except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                    raise frames.unreadable(str(error), frame, self.terms.name) from None
+                    raise unreadable(self.terms.name, str(error)) from None
                 return self._aged(out, received_us)
         return self._aged(self._other(frame, received_us), received_us)
 
@@ -152,17 +159,17 @@ class BinanceClient:
         """Return what a snapshot or an open interest says. Errors: WIRE-E01, WIRE-E02, WIRE-E03."""
         market = self._open_interest.get(fetch_path)
         if market is not None:
-            interest = self._answer(_OPEN_INTEREST, body, fetch_path)
+            interest = self._answer(_OPEN_INTEREST, body)
             if interest.symbol != market.upper():
                 why = f"symbol {interest.symbol[:32]!r} for {market}"
-                raise frames.misshapen(why, body, self.terms.name)
+                raise other_shape(self.terms.name, why)
             return self._read_open_interest(market, interest)
         symbol = self._snapshots.get(fetch_path, "")
         book = self._books.get(symbol)
         if book is None:
-            raise frames.misshapen(f"nobody asked for {fetch_path[:80]!r}", body, self.terms.name)
+            raise other_shape(self.terms.name, f"nobody asked for {fetch_path[:80]!r}")
         try:
-            answer = self._answer(_SNAPSHOT, body, fetch_path)
+            answer = self._answer(_SNAPSHOT, body)
             snapshot = BookSnapshot(
                 book.market,
                 self._levels(symbol, answer.bids),
@@ -171,7 +178,7 @@ class BinanceClient:
                 answer.last,
             )
         except InputError as error:
-            if error.where.get("number") == UNKNOWN_SYMBOL:
+            if error.where.get("venue_code") == UNKNOWN_SYMBOL:
                 book.refuse()
                 return [Status(book.market, "refused", f"book: {error.args[0][:200]}")]
             book.failed(received_us)
@@ -264,7 +271,7 @@ class BinanceClient:
     def _other(self, frame: bytes, received_us: int) -> list[Message]:
         """Return what a frame says that is of no stream of ours."""
         venue = self.terms.name
-        other = frames.decode(_CONTROL, frame, venue)
+        other = decode(_CONTROL, frame, venue)
         if other.stream:
             stream = self._streams.get(other.stream.encode("utf-8", "replace"))
             if stream is not None:
@@ -272,7 +279,7 @@ class BinanceClient:
                 whole = msgspec.json.encode({"stream": other.stream, "data": other.data})
                 if whole != frame and whole.startswith(_NAME_START):
                     return self.receive(whole, received_us)
-            kind = frames.decode(_EVENT, other.data, venue).e
+            kind = decode(_EVENT, other.data, venue).e
         else:
             kind = other.e
         if kind == "serverShutdown":
@@ -280,14 +287,13 @@ class BinanceClient:
         if other.stream:
             return [Status("", "malformed", f"stream nobody asked for: {other.stream[:64]}")]
         if other.error is not None:
-            raise frames.reported(other.error, venue, number=other.error.code, request=other.id)
+            raise venue_error(venue, other.error.code, other.error.msg)
         if other.code is not None:
-            error = frames.VenueError(other.code, other.msg)
-            raise frames.reported(error, venue, number=other.code, request=other.id)
+            raise venue_error(venue, other.code, other.msg)
         if bytes(other.result) == b"":
-            raise frames.misshapen("neither stream nor answer", frame, venue)
+            raise other_shape(venue, "neither stream nor answer")
         if other.id == LIST_ID:
-            return self._listed(frames.decode(_NAMES, other.result, venue), received_us)
+            return self._listed(decode(_NAMES, other.result, venue), received_us)
         return []
 
     def _listed(self, names: list[str], received_us: int) -> list[Message]:
@@ -321,7 +327,7 @@ class BinanceClient:
 
     def _read_single(self, market: str, trade: frames.SingleTrade, _: int) -> list[Message]:
         price = trade.price
-        if trade.origin != "MARKET" or price < frames.PRICE_MIN or not trade.quantity:
+        if trade.origin != "MARKET" or price < PRICE_MIN or not trade.quantity:
             return []  # a transfer to the insurance fund or between accounts: nobody traded at it
         quantity = self._quantity(trade.symbol, trade.quantity, price)
         number, is_buy = str(trade.number), not trade.buyer_is_maker
@@ -334,7 +340,7 @@ class BinanceClient:
         return [Quote(market, bid, bid_quantity, ask, ask_quantity, time_us)]
 
     def _side(self, symbol: str, price: float, quantity: float) -> tuple[float, float]:
-        if price < frames.PRICE_MIN or quantity == 0.0:
+        if price < PRICE_MIN or quantity == 0.0:
             return 0.0, 0.0
         return price, self._quantity(symbol, quantity, price)
 
@@ -373,14 +379,14 @@ class BinanceClient:
     def _read_open_interest(self, market: str, answer: frames.OpenInterest) -> list[Message]:
         return [Reference(market, answer.time_ms * 1000, open_interest=answer.quantity)]
 
-    def _answer(self, decoder: msgspec.json.Decoder[Any], body: bytes, path: str) -> Any:
+    def _answer(self, decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
         """Return the answer to a Fetch; what is none may be an error of the venue."""
         venue = self.terms.name
         try:
-            return frames.decode(decoder, body, venue)
+            return decode(decoder, body, venue)
         except InputError as error:
             try:
-                said = frames.decode(_ERROR, body, venue)
+                said = decode(_ERROR, body, venue)
             except InputError:
                 raise error from None
-            raise frames.reported(said, venue, number=said.code, path=path) from None
+            raise venue_error(venue, said.code, said.msg) from None

@@ -1,4 +1,4 @@
-"""Binance's frames as typed structs, and how what is wrong with one becomes an error.
+"""Binance's frames as typed structs.
 
 Numbers come as strings and are read as floats with their bounds checked while decoding, so that NaN,
 infinity and signs never get further. Fields that are not needed are not named: they may change.
@@ -6,28 +6,29 @@ infinity and signs never get further. Fields that are not needed are not named: 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct, field
 
-from steelyard.quantities import InputError
-from steelyard.ticks.bounds import PRICE_MAX
+from steelyard.feeds.live.venues.reading import (
+    FUNDING_RATE_MAX,
+    PRICE_MAX,
+    PRICE_MIN,
+    QUANTITY_MAX,
+    SEQUENCE_MAX,
+    TIME_MS_MAX,
+)
 
-PRICE_MIN = 1e-12
 QUANTITY_MIN = 1e-18
-QUANTITY_MAX = 1e18
-MILLISECONDS_MAX = 4_102_444_800_000  # the year 2100
-FUNDING_MAX = 10.0
-EXCERPT_LENGTH = 80
 
 Price = Annotated[float, Meta(ge=PRICE_MIN, le=PRICE_MAX)]
 PriceOrZero = Annotated[float, Meta(ge=0.0, le=PRICE_MAX)]
 Quantity = Annotated[float, Meta(ge=0.0, le=QUANTITY_MAX)]
 TradedQuantity = Annotated[float, Meta(ge=QUANTITY_MIN, le=QUANTITY_MAX)]
-Funding = Annotated[float, Meta(ge=-FUNDING_MAX, le=FUNDING_MAX)]
-Milliseconds = Annotated[int, Meta(ge=0, le=MILLISECONDS_MAX)]
-Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Funding = Annotated[float, Meta(ge=-FUNDING_RATE_MAX, le=FUNDING_RATE_MAX)]
+Milliseconds = Annotated[int, Meta(ge=0, le=TIME_MS_MAX)]
+Number = Annotated[int, Meta(ge=0, le=SEQUENCE_MAX)]
 Levels = list[tuple[Price, Quantity]]
 
 
@@ -175,60 +176,6 @@ def decoder(shape: type[Any]) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(shape, strict=False)
 
 
-_T = TypeVar("_T")
-
-
-def decode(decoder: msgspec.json.Decoder[_T], frame: bytes | msgspec.Raw, venue: str) -> _T:
-    """Return the frame in its shape. Errors: WIRE-E01 no JSON, WIRE-E02 another shape."""
-    try:
-        return decoder.decode(frame)
-    except msgspec.ValidationError as error:
-        raise misshapen(str(error), frame, venue) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise unreadable(str(error), frame, venue) from None
-
-
 def funding_of(text: float | str) -> float | None:
     """Return the funding rate, None where the text is empty. Errors: msgspec.ValidationError."""
     return None if text == "" else msgspec.convert(text, Funding, strict=False)
-
-
-def unreadable(why: str, frame: bytes | msgspec.Raw, venue: str) -> InputError:
-    """Return the error of a frame that is no JSON."""
-    return InputError(
-        "WIRE-E01",
-        f"the frame cannot be read: {why}",
-        rule="a frame is one whole JSON value",
-        cure="none is needed: the frame is left out; look at the venue's status if it goes on",
-        venue=venue,
-        frame=excerpt(frame),
-    )
-
-
-def misshapen(why: str, frame: bytes | msgspec.Raw, venue: str) -> InputError:
-    """Return the error of a frame that is JSON of another shape."""
-    return InputError(
-        "WIRE-E02",
-        f"the frame has another shape than the protocol's: {why}",
-        rule="a frame has the fields, types and bounds of the venue's protocol",
-        cure="compare it with the venue's documents: the protocol may have changed",
-        venue=venue,
-        frame=excerpt(frame),
-    )
-
-
-def reported(error: VenueError, venue: str, **where: object) -> InputError:
-    """Return the error that the venue itself reports."""
-    return InputError(
-        "WIRE-E03",
-        f"the venue reports error {error.code}: {error.msg[:EXCERPT_LENGTH]}",
-        rule="the venue answers what it is asked",
-        cure="look the number up in the venue's documents; at -1003 ask less often",
-        venue=venue,
-        **where,
-    )
-
-
-def excerpt(frame: bytes | msgspec.Raw) -> str:
-    """Return the beginning of a frame for an error's message."""
-    return repr(bytes(frame)[:EXCERPT_LENGTH])
