@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 from math import sqrt
+from operator import mul
 from typing import Final
 
 PERCENT: Final = 0.01
@@ -56,20 +58,19 @@ class BookCurve:
 
 
 def book_curve(mid: float, prices: Sequence[float], quantities: Sequence[float]) -> BookCurve:
-    """Return the curve of one side, best level first; distances are |price − mid|/mid."""
-    distances: list[float] = []
-    notionals: list[float] = []
-    costs: list[float] = []
-    notional = cost = 0.0
-    for price, quantity in zip(prices, quantities, strict=True):
-        distance = abs(price - mid) / mid
-        size = quantity * mid
-        notional += size
-        cost += size * distance
-        distances.append(distance)
-        notionals.append(notional)
-        costs.append(cost)
-    return BookCurve(distances, notionals, costs)
+    """Return the curve of one side of the mid, best level first; distances are |price − mid|/mid."""
+    if prices and prices[0] < mid:
+        distances = [(mid - price) / mid for price in prices]
+    else:
+        distances = [(price - mid) / mid for price in prices]
+    return _curve(distances, [quantity * mid for quantity in quantities])
+
+
+def _curve(distances: list[float], sizes: list[float]) -> BookCurve:
+    # accumulate adds one by one from the left, in plain floats.
+    return BookCurve(
+        distances, list(accumulate(sizes)), list(accumulate(map(mul, sizes, distances)))
+    )
 
 
 def merged_curve(parts: Sequence[tuple[BookCurve, float]]) -> BookCurve:
@@ -83,17 +84,7 @@ def merged_curve(parts: Sequence[tuple[BookCurve, float]]) -> BookCurve:
             levels.append((distance, share * (notional - before)))
             before = notional
     levels.sort()
-    distances: list[float] = []
-    notionals: list[float] = []
-    costs: list[float] = []
-    total = cost = 0.0
-    for distance, size in levels:
-        total += size
-        cost += size * distance
-        distances.append(distance)
-        notionals.append(total)
-        costs.append(cost)
-    return BookCurve(distances, notionals, costs)
+    return _curve([distance for distance, _ in levels], [size for _, size in levels])
 
 
 def capped_line_cost(notional: float, start: float, slope: float, cap: float) -> float:

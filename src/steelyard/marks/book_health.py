@@ -80,7 +80,8 @@ class MarketBook:
 
     __slots__ = (
         "ask_prices", "ask_quantities", "bid_prices", "bid_quantities", "curves", "index_price",
-        "instrument", "is_intact", "order_flow", "order_turnover", "stillness", "time_us", "version",
+        "instrument", "is_intact", "judged", "order_flow", "order_turnover", "stillness", "time_us",
+        "version",
     )  # fmt: skip
 
     def __init__(self, tick: BookTick, index_price: float) -> None:
@@ -98,7 +99,12 @@ class MarketBook:
         self.index_price = index_price
         self.time_us = time_us
         self.version += 1
+        self._forget()
+
+    def _forget(self) -> None:
+        """Drop what is only worked out from the book, to be worked out when it is asked for."""
         self.curves: tuple[BookCurve, BookCurve] | None = None
+        self.judged: tuple[int, LiquidityRules, tuple[float, ...]] | None = None
 
     def take(self, tick: BookTick, index_price: float, rules: LiquidityRules) -> bool:
         """Take the next book; one older than the last changes nothing and returns False."""
@@ -148,6 +154,12 @@ class MarketBook:
         Whether a book stands still is told by its own time: one that no longer comes is stale, not frozen.
         Without an index nothing can be said of nearness, so that part is 0.
         """
+        judged = self.judged
+        if judged is None or judged[0] != now_us or judged[1] is not rules:
+            self.judged = judged = (now_us, rules, self._judge(now_us, rules))
+        return judged[2]
+
+    def _judge(self, now_us: int, rules: LiquidityRules) -> tuple[float, ...]:
         mid, index = self.mid, self.index_price
         has_sides = mid > 0.0
         spread = self.ask_prices[0] - self.bid_prices[0] if has_sides else inf
@@ -189,7 +201,7 @@ class MarketBook:
             book.order_turnover, stillness,
         ) = recorded  # fmt: skip
         book.stillness = [Stillness(*each) for each in stillness]
-        book.curves = None
+        book._forget()
         return book
 
 

@@ -118,6 +118,9 @@ def _curve(
     """Return the side of the usable books as one, and its weight: the mean by notional of each one's."""
     side = 0 if is_sell else 1
     least = rules.reliability_min_ppm / PPM
+    if len(parts) == 1 and parts[0][2] == 1.0:
+        only = parts[0][1].sides()[side]
+        return only, (parts[0][3] - least) / (1.0 - least) if only.notional > 0.0 else 0.0
     depth = weighed = 0.0
     for _, book, share, reliability in parts:
         notional = share * book.sides()[side].notional

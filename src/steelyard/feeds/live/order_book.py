@@ -26,62 +26,66 @@ WAITING_MAX = 1_000
 
 
 class _Side:
-    """One side: keys rising, best last; quantity and time of last change by key.
+    """One side: keys rising, best last; level and time of last change by key.
 
     horizon: the best key that was ever let go for want of room. What lies at or behind it is not known
     whole, so nothing is taken there until a snapshot.
     """
 
-    __slots__ = ("changed_us", "horizon", "keys", "quantities", "sign")
+    __slots__ = ("changed_us", "horizon", "keys", "levels", "sign")
 
     def __init__(self, sign: float) -> None:
         self.sign = sign
         self.keys: list[float] = []
-        self.quantities: dict[float, float] = {}
+        self.levels: dict[float, Level] = {}
         self.changed_us: dict[float, int] = {}
         self.horizon = -inf
 
     def replace(self, levels: Sequence[Level], time_us: int, levels_max: int) -> bool:
         """Take a whole side; a level that stays as it was keeps its time. False if a number is none."""
-        quantities: dict[float, float] = {}
+        held: dict[float, Level] = {}
         changed_us: dict[float, int] = {}
-        before, since = self.quantities, self.changed_us
-        for price, quantity in levels:
+        before, since = self.levels, self.changed_us
+        for level in levels:
+            price, quantity = level
             if not (0.0 < price < inf and 0.0 <= quantity < inf):
                 return False
             key = self.sign * price
             if quantity == 0.0:
-                quantities.pop(key, None)
+                held.pop(key, None)
                 continue
-            quantities[key] = quantity
-            changed_us[key] = since[key] if before.get(key) == quantity else time_us
-        self.keys = sorted(quantities)
-        self.quantities, self.horizon = quantities, -inf
+            held[key] = level
+            changed_us[key] = since[key] if before.get(key) == level else time_us
+        self.keys = sorted(held)
+        self.levels, self.horizon = held, -inf
         self.changed_us = {key: changed_us[key] for key in self.keys}
         self.bound(levels_max, keeps_horizon=True)
         return True
 
     def merge(self, levels: Sequence[Level], time_us: int) -> bool:
         """Take changed levels, quantity 0 removes one. False if a number is none."""
-        keys, quantities, changed_us = self.keys, self.quantities, self.changed_us
+        keys, held, changed_us = self.keys, self.levels, self.changed_us
         sign, horizon = self.sign, self.horizon
-        for price, quantity in levels:
-            if not (0.0 < price < inf and 0.0 <= quantity < inf):
-                return False
+        for level in levels:
+            price, quantity = level
             key = sign * price
-            before = quantities.get(key)
-            if quantity == 0.0:
-                if before is not None:
-                    del quantities[key], changed_us[key], keys[bisect_left(keys, key)]
+            before = held.get(key)
+            if before == level:
                 continue
-            if before is None:
-                if key <= horizon:
-                    continue
-                insort(keys, key)
-            elif before == quantity:
-                continue
-            quantities[key] = quantity
-            changed_us[key] = time_us
+            # A price that is held is sound, so only one that is not has to be looked at.
+            if before is None and not 0.0 < price < inf:
+                return False
+            if 0.0 < quantity < inf:
+                if before is None:
+                    if key <= horizon:
+                        continue
+                    insort(keys, key)
+                held[key] = level
+                changed_us[key] = time_us
+            elif quantity != 0.0:
+                return False
+            elif before is not None:
+                del held[key], changed_us[key], keys[bisect_left(keys, key)]
         return True
 
     def bound(self, levels_max: int, *, keeps_horizon: bool) -> None:
@@ -90,7 +94,7 @@ class _Side:
         if excess <= 0:
             return
         for key in self.keys[:excess]:
-            del self.quantities[key], self.changed_us[key]
+            del self.levels[key], self.changed_us[key]
         if keeps_horizon:
             self.horizon = max(self.horizon, self.keys[excess - 1])
         del self.keys[:excess]
@@ -266,17 +270,18 @@ class OrderBook:
 
     def top(self, n: int) -> tuple[list[Level], list[Level]]:
         """Return the n best (price, quantity) of each side, best first: (bids, asks)."""
-        bids, asks = self._bids.quantities, self._asks.quantities
-        return (
-            [(key, bids[key]) for key in self._bids.best(n)],
-            [(-key, asks[key]) for key in self._asks.best(n)],
-        )
+        bids, asks = self._bids.levels, self._asks.levels
+        return [bids[key] for key in self._bids.best(n)], [asks[key] for key in self._asks.best(n)]
 
     def columns(self, n: int) -> tuple[list[float], list[float], list[float], list[float]]:
         """Return the n best as a BookTick has them: bid prices, quantities, ask prices, quantities."""
-        bids, asks = self._bids.best(n), self._asks.best(n)
-        of_bid, of_ask = self._bids.quantities, self._asks.quantities
-        return bids, [of_bid[k] for k in bids], [-k for k in asks], [of_ask[k] for k in asks]
+        bids, asks = self.top(n)
+        return (
+            [price for price, _ in bids],
+            [quantity for _, quantity in bids],
+            [price for price, _ in asks],
+            [quantity for _, quantity in asks],
+        )
 
     def changed_us(self, n: int) -> tuple[list[int], list[int]]:
         """Return when each of the n best levels last changed its quantity: (bids, asks)."""
