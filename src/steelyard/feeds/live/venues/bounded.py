@@ -21,6 +21,7 @@ Counter = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 Checksum = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 Decimals = Annotated[int, msgspec.Meta(ge=0, le=18)]
 TimeMs = Annotated[int, msgspec.Meta(gt=0, le=4_102_444_800_000)]  # until the year 2100
+Name = Annotated[str, msgspec.Meta(max_length=96)]
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -9,6 +9,7 @@ import msgspec
 from steelyard.feeds.live.messages import Message, OptionTicker, Quote, Reference, Status, Trade
 from steelyard.feeds.live.venues.bounded import (
     Counter,
+    Name,
     Percent,
     Price,
     PriceOrZero,
@@ -31,7 +32,7 @@ class TradeRow(msgspec.Struct, gc=False):
     amount: Quantity
     direction: Literal["buy", "sell"]
     instrument_name: str
-    trade_id: str = ""
+    trade_id: Name = ""
 
 
 class Data(msgspec.Struct, gc=False):
