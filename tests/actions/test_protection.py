@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from steelyard.actions import BadDebt, Closed, Outcome, ProtectionChanged
+from steelyard.actions import SourceChanged, BadDebt, Closed, Outcome, ProtectionChanged
 from steelyard.decisions import State
 from steelyard.terms import AccountRecord
 from tests.support.venue import (
@@ -35,7 +35,8 @@ def two_legged(btc_lots: int, eth_lots: int, usd: int) -> AccountRecord:
 def test_ACTN_040_one_venue_alone_liquidates_nobody() -> None:
     venue = open_venue()
     venue.open(over_leveraged_long())
-    assert venue.quote("alpha", "BTC", 50_000.0) == []
+    told = venue.quote("alpha", "BTC", 50_000.0)
+    assert told == [SourceChanged("BTC", "alpha", "deviating", 50_000.0)]
     assert venue.state("long") is State.HEALTHY
     outcomes = venue.protect("BTC")
     assert ProtectionChanged("BTC", True) in outcomes

@@ -18,18 +18,23 @@ from steelyard.terms import Instrument
 from steelyard.terms.asset import ACCOUNTING_ASSET
 from steelyard.ticks import (
     AssetListed,
+    BookTick,
     Event,
     Funding,
+    GarchUpdate,
     HestonUpdate,
     InstrumentsListed,
+    OpenInterestTick,
     ParameterChange,
     PriceBatch,
     PriceDecision,
     PriceTick,
     QuoteTick,
+    SignalTick,
     SourceListed,
     SourceStatus,
     SurfaceUpdate,
+    TradeTick,
     VolatilityUpdate,
 )
 from steelyard.valuation.surfaces import surface_volatilities
@@ -121,6 +126,36 @@ def _check_source(engine: Engine, event: Event, asset: str, source: str) -> None
             "ADMT-E03", event, "source", f"{source} is listed as a source of {asset}",
             "list the source first",
         )  # fmt: skip
+
+
+def check_book_tick(engine: Engine, event: BookTick) -> None:
+    """Raise unless the asset is listed, and the instrument, if it is ours."""
+    slot = listed_asset(engine, event, "asset", event.asset)
+    if event.instrument:
+        i = listed_instrument(engine, event, "instrument", event.instrument)
+        if engine.market.underlying_of[i] != slot:
+            refuse(
+                "ADMT-E03", event, "instrument", f"the instrument is on {event.asset}",
+                "correct the feed's configuration",
+            )  # fmt: skip
+    check_not_future(event, event.exchange_time_us)
+
+
+def check_of_asset(engine: Engine, event: TradeTick | OpenInterestTick) -> None:
+    """Raise unless the asset is listed."""
+    listed_asset(engine, event, "asset", event.asset)
+    check_not_future(event, event.exchange_time_us)
+
+
+def check_garch_update(engine: Engine, event: GarchUpdate) -> None:
+    """Raise unless the asset is listed."""
+    listed_asset(engine, event, "asset", event.asset)
+
+
+def check_signal_tick(engine: Engine, event: SignalTick) -> None:
+    """Raise unless the signal is listed."""
+    if event.signal not in engine.market.signals.signals:
+        refuse("ADMT-E03", event, "signal", f"{event.signal} is listed", "list the signal first")
 
 
 def check_quote_tick(engine: Engine, event: QuoteTick) -> None:

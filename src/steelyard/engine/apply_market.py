@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from steelyard.actions import IndexChanged, Outcome, SourceChanged
+from steelyard.actions import IndexChanged, Outcome, SignalChanged, SourceChanged
 from steelyard.marks import (
     MarketState,
     SourceNotice,
@@ -20,20 +20,30 @@ from steelyard.marks import (
     apply_volatilities,
     decay_bases,
 )
-from steelyard.marks.update import reread_indices
+from steelyard.marks.garch import GarchParameters
+from steelyard.marks.liquidity import apply_open_interest, apply_trade
+from steelyard.marks.signals import SignalChange, age_signals, apply_signal, list_signal
+from steelyard.marks.update import reread_indices, take_book
+from steelyard.marks.volatility import set_garch
 from steelyard.ticks import (
     AssetListed,
+    BookTick,
     Event,
+    GarchUpdate,
     HestonUpdate,
+    OpenInterestTick,
     ParameterChange,
     PriceBatch,
     PriceDecision,
     PriceTick,
     QuoteTick,
+    SignalListed,
+    SignalTick,
     SourceListed,
     SourceStatus,
     SurfaceUpdate,
     TimeTick,
+    TradeTick,
     VolatilityUpdate,
 )
 
@@ -85,6 +95,39 @@ def _price_decision(engine: Engine, event: PriceDecision) -> Applied:
     return [], apply_decision(engine.market, event, engine.method)
 
 
+def _book_tick(engine: Engine, event: BookTick) -> Applied:
+    return [], take_book(engine.market, event, engine.method)
+
+
+def _trade_tick(engine: Engine, event: TradeTick) -> Applied:
+    rules = engine.method.liquidity_rules(event.asset)
+    apply_trade(engine.market.liquidity, event, rules)
+    return [], []
+
+
+def _open_interest_tick(engine: Engine, event: OpenInterestTick) -> Applied:
+    apply_open_interest(engine.market.liquidity, event)
+    return [], []
+
+
+def _garch_update(engine: Engine, event: GarchUpdate) -> Applied:
+    parameters = GarchParameters(event.omega, event.alpha, event.beta, event.bar_us)
+    set_garch(engine.market.volatilities, engine.market.asset_slots[event.asset], parameters)
+    return [], []
+
+
+def _signal_listed(engine: Engine, event: SignalListed) -> Applied:
+    return _told(list_signal(engine.market.signals, event)), []
+
+
+def _signal_tick(engine: Engine, event: SignalTick) -> Applied:
+    return _told(apply_signal(engine.market.signals, event)), []
+
+
+def _told(changes: list[SignalChange]) -> list[Outcome]:
+    return [SignalChanged(*change) for change in changes]
+
+
 def _quote_tick(engine: Engine, event: QuoteTick) -> Applied:
     return [], apply_quote(engine.market, event, engine.method)
 
@@ -113,9 +156,10 @@ def _parameter_change(engine: Engine, event: ParameterChange) -> Applied:
 def _time_tick(engine: Engine, event: TimeTick) -> Applied:  # noqa: ARG001
     """Options decay with time: every asset that has some is valued afresh; prices and bases age."""
     market = engine.market
+    outcomes = _told(age_signals(market.signals, market.time_us))
     moved = [a for a, options in enumerate(market.options_of) if options]
     age_indices(market, engine.method)
-    return [], moved + decay_bases(market, engine.method)
+    return outcomes, moved + decay_bases(market, engine.method)
 
 
 MARKET_VERBS: dict[type[Event], Callable[[Engine, Any], Applied]] = {
@@ -125,6 +169,12 @@ MARKET_VERBS: dict[type[Event], Callable[[Engine, Any], Applied]] = {
     PriceBatch: _price_batch,
     SourceStatus: _source_status,
     PriceDecision: _price_decision,
+    BookTick: _book_tick,
+    TradeTick: _trade_tick,
+    OpenInterestTick: _open_interest_tick,
+    GarchUpdate: _garch_update,
+    SignalListed: _signal_listed,
+    SignalTick: _signal_tick,
     QuoteTick: _quote_tick,
     VolatilityUpdate: _volatility_update,
     SurfaceUpdate: _surface_update,

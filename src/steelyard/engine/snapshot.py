@@ -17,7 +17,10 @@ from steelyard.book import SLOT_COUNT, RestingOrder
 from steelyard.book.state_hash import slot_hashes, unit_record
 from steelyard.marks import SurfaceColumns
 from steelyard.marks.funding import Premium
+from steelyard.marks.liquidity import LiquidityState
 from steelyard.marks.settlement import note_expiry
+from steelyard.marks.signals import SignalState
+from steelyard.marks.volatility import VolatilityState
 from steelyard.quantities import JournalError
 from steelyard.terms import FULL_MODES, Asset, Instrument, Method
 from steelyard.ticks import HestonUpdate, SurfaceUpdate
@@ -78,6 +81,9 @@ def global_record(engine: Engine) -> dict[str, Any]:
         "changes_at_us": market.changes_at_us,
         "quote_time_us": sorted(market.quote_time_us.items()),
         "decayed_us": market.decayed_us,
+        "liquidity": market.liquidity.record(),
+        "volatilities": market.volatilities.record(),
+        "signals": market.signals.record(),
         "premiums": [(slot, market.premiums[slot].record()) for slot in sorted(market.premiums)],
         "averages": [
             [*key, str(total), covered] for key, (total, covered) in sorted(market.averages.items())
@@ -148,6 +154,9 @@ def _restore_market(engine: Engine, state: dict[str, Any]) -> None:
     for asset, record in enumerate(state["indices"]):
         market.restore_index(asset, record)
     market.decayed_us = state["decayed_us"]
+    market.liquidity = LiquidityState.restore(state["liquidity"])
+    market.volatilities = VolatilityState.restore(state["volatilities"])
+    market.signals = SignalState.restore(state["signals"])
     market.premiums = {slot: Premium.restore(record) for slot, record in state["premiums"]}
     market.averages = {
         (expiry_us, asset): (int(total), covered)

@@ -99,7 +99,7 @@ class AssetIndex:
             self.decision = None
             self.price_time_us = price_time_us
 
-    def age_ppm(self, now_us: int, rules: IndexRules) -> int:
+    def age_ppm(self, now_us: int, rate_ppm: int, rules: IndexRules) -> int:
         """Return what the age of the last good price adds to the initial requirement, in ppm.
 
         In whole steps, rounded up, so that not every microsecond is a new requirement.
@@ -109,7 +109,7 @@ class AssetIndex:
         age_us = now_us - self.price_time_us
         if age_us <= rules.age_free_us:
             return 0
-        steps = -(-drift_ppm(age_us, rules) // AGE_STEP_PPM)
+        steps = -(-drift_ppm(age_us, rate_ppm) // AGE_STEP_PPM)
         return min(rules.age_ppm_max, steps * AGE_STEP_PPM)
 
     @staticmethod

@@ -145,12 +145,14 @@ def _added(weights: list[float], indices: Sequence[int]) -> float:
 
 class Readable(NamedTuple):
     """What an index is read from. usd_rates: USD of one unit of each source's quote currency, 0.0 for
-    one that cannot be converted. last_good: USD, 0.0 before there was one. weights: cache of
+    one that cannot be converted. last_good: USD, 0.0 before there was one. drift_rate_ppm: how far the price
+    may move in a second. weights: cache of
     `capped_weights` by the numbers of the used sources."""
 
     sources: Sequence[Source]
     usd_rates: Sequence[float]
     last_good: float
+    drift_rate_ppm: int
     weights: dict[tuple[int, ...], list[int]]
 
 
@@ -216,7 +218,10 @@ def _agreement(
     for number, price, weight in zip(used, prices, weights, strict=True):
         source = of.sources[number]
         total += weight
-        if abs(price - median) * PPM <= width_ppm(source, newest_us, rules) * median:
+        if (
+            abs(price - median) * PPM
+            <= width_ppm(source, newest_us, of.drift_rate_ppm, rules) * median
+        ):
             source.verdict = USED
             reached += weight
             agreeing.append(source)

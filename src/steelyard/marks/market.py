@@ -12,7 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.marks.guard import AssetIndex
+from steelyard.marks.liquidity import LiquidityState
+from steelyard.marks.signals import SignalState
 from steelyard.marks.sources import NEVER_US, Source, SourceTerms
+from steelyard.marks.volatility import VolatilityState
 from steelyard.terms import Asset, Instrument
 from steelyard.terms.asset import USDC
 
@@ -75,6 +78,9 @@ class MarketState:
         self.changes_at_us: list[int] = []
         self.quote_time_us: dict[int, int] = {}
         self.decayed_us = 0
+        self.liquidity = LiquidityState()
+        self.volatilities = VolatilityState()
+        self.signals = SignalState()
         self.has_aged = False
         self.premiums: dict[int, Premium] = {}
         self.expiring: list[tuple[int, int]] = []

@@ -156,20 +156,19 @@ class Source:
         return source
 
 
-def drift_ppm(age_us: int, rules: IndexRules) -> int:
-    """Return how far a price may have moved in `age_us`: drift_ppm·√(age in seconds), in ppm.
+def drift_ppm(age_us: int, rate_ppm: int) -> int:
+    """Return how far a price may have moved in `age_us`, ppm; rate_ppm: in one second, growing with √age.
 
-    >>> from steelyard.terms import load_method
-    >>> drift_ppm(4_000_000, load_method().index_rules("default"))
+    >>> drift_ppm(4_000_000, 1_500)
     3000
     """
-    return rules.drift_ppm * math.isqrt(max(0, age_us)) // 1_000
+    return rate_ppm * math.isqrt(max(0, age_us)) // 1_000
 
 
-def width_ppm(source: Source, newest_us: int, rules: IndexRules) -> int:
+def width_ppm(source: Source, newest_us: int, rate_ppm: int, rules: IndexRules) -> int:
     """Return how far from the index a source may stand and still agree with it, in ppm.
 
     newest_us: exchange time of the newest word of all: a source that spoke before may have missed a move.
     """
     stated = int(source.confidence / source.price * PPM) if source.confidence else 0
-    return rules.agreement_ppm + stated + drift_ppm(newest_us - source.exchange_time_us, rules)
+    return rules.agreement_ppm + stated + drift_ppm(newest_us - source.exchange_time_us, rate_ppm)

@@ -13,12 +13,16 @@ import numpy as np
 from steelyard.marks.funding import observe_premium
 from steelyard.marks.guard import HEALTHY, SECOND_TIER, TRUSTED, UNFIT, UNSEEN
 from steelyard.marks.index import IndexReading, Readable, read_index
+from steelyard.marks.liquidity import apply_book, impact_prices
 from steelyard.marks.market import IndexNotice, MarketState, SourceNotice
 from steelyard.marks.perpetuals import observe_basis, perpetual_mark, smoothed_basis
 from steelyard.marks.settlement import accrue_settlement
+from steelyard.marks.volatility import drift_ppm as volatility_drift_ppm
+from steelyard.marks.volatility import observe_index
 from steelyard.quantities import PPM
 from steelyard.terms import Method
 from steelyard.ticks import (
+    BookTick,
     PriceBatch,
     PriceDecision,
     PriceTick,
@@ -27,6 +31,8 @@ from steelyard.ticks import (
     SourceStatus,
     VolatilityUpdate,
 )
+
+SECOND_US = 1_000_000
 
 
 def apply_price(market: MarketState, tick: PriceTick, method: Method) -> list[int]:
@@ -77,6 +83,25 @@ def apply_decision(market: MarketState, decision: PriceDecision, method: Method)
     asset = market.asset_slots[decision.asset]
     market.indices[asset].decision = decision
     return reread_indices(market, [asset], method)
+
+
+def take_book(market: MarketState, tick: BookTick, method: Method) -> list[int]:
+    """Take a market's book; where it is of a perpetual of ours, its impact prices move the basis."""
+    asset = market.asset_slots[tick.asset]
+    rules = method.liquidity_rules(tick.asset)
+    if not apply_book(market.liquidity, tick, market.index_price(asset), rules):
+        return []
+    slot = market.instrument_slots.get(tick.instrument, -1)
+    if slot < 0 or market.instruments[slot].is_option:
+        return []
+    impact = impact_prices(
+        market.liquidity, tick.asset, tick.source, float(rules.impact_notional_usd), market.time_us, rules
+    )  # fmt: skip
+    is_believed = impact.reliability * PPM > rules.reliability_min_ppm
+    if not (is_believed and 0.0 < impact.bid <= impact.ask):
+        return []
+    at_us = min(tick.exchange_time_us, market.time_us)
+    return fold_quote(market, slot, impact.bid, impact.ask, at_us, method)
 
 
 def apply_quote(market: MarketState, tick: QuoteTick, method: Method) -> list[int]:
@@ -184,6 +209,9 @@ def reread_index(market: MarketState, asset: int, method: Method) -> bool:
         condition = UNFIT
     if condition in TRUSTED:
         index.accept(condition, price, reading.price_time_us, market.time_us)
+        if asset:
+            shown = market.index_price(asset)
+            observe_index(market.volatilities, asset, shown, market.time_us, method.volatility)
     _set_condition(market, asset, condition, reading, method)
     if asset == 0:
         return False
@@ -203,7 +231,9 @@ def _read(market: MarketState, asset: int, method: Method) -> tuple[IndexReading
         1.0 if source.terms.quote < 0 else float(market.quote_rate[source.terms.quote])
         for source in index.sources
     ]
-    readable = Readable(index.sources, rates, index.good_price, index.weights)
+    readable = Readable(
+        index.sources, rates, index.good_price, _drift_rate(market, asset, method), index.weights
+    )
     has_second = any(source.terms.tier > 1 for source in index.sources)
     tier = 1
     reading = read_index(readable, market.time_us, rules, 1 if has_second else 2)
@@ -215,6 +245,11 @@ def _read(market: MarketState, asset: int, method: Method) -> tuple[IndexReading
             market.notices.append(SourceNotice(asset, source.name, source.verdict, source.price))
     index.reading = reading
     return reading, tier
+
+
+def _drift_rate(market: MarketState, asset: int, method: Method) -> int:
+    """Return by how many ppm an index may move in a second, growing with the root of time."""
+    return volatility_drift_ppm(market.volatilities, asset, SECOND_US, method.volatility)
 
 
 def _show(market: MarketState, asset: int, price: float) -> bool:
@@ -258,7 +293,8 @@ def _set_condition(
 def _age(market: MarketState, asset: int, method: Method) -> None:
     """Bring up to date what the age of one index adds, and note whether that changed."""
     rules = method.index_rules(market.assets[asset].name)
-    age_ppm = market.indices[asset].age_ppm(market.time_us, rules) if asset else 0
+    rate_ppm = _drift_rate(market, asset, method)
+    age_ppm = market.indices[asset].age_ppm(market.time_us, rate_ppm, rules) if asset else 0
     changed = bool(age_ppm != market.age_ppm[asset])
     market.age_ppm[asset] = age_ppm
     market.has_aged |= changed

@@ -22,7 +22,6 @@ from steelyard.quantities import PPM
 DAY_US = 86_400_000_000
 HOUR_US = 3_600_000_000
 MINUTE_US = 60_000_000
-USD_MAX = 10**15
 
 Rules = list[tuple[bool, str, str]]
 """(holds, field, rule); a comparison is written so that a NaN fails it."""
@@ -35,8 +34,7 @@ class IndexRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     averaging: what a source says: its last price, or its time- or volume-weighted average over
     averaging_window_us. depeg_ppm: how far a quote currency may stand from one USD. basis_stale_us:
-    without quotes for so long the basis decays. impact_notional_usd: the size at which a book's prices
-    are taken for the basis. settlement_window_us: expiries settle at the average of so long.
+    without quotes for so long the basis decays. settlement_window_us: expiries settle at the average of so long.
     funding_interval_us: 0 for funding that comes from outside; rate a interval = premium + clamp(interest −
     premium, ±damper), within ±limit.
     """
@@ -46,7 +44,6 @@ class IndexRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     operator_share_ppm_max: int
     agreement_ppm: int
     confidence_ppm_max: int
-    drift_ppm: int
     price_jump_factor: float
     jump_ppm: int
     jump_hold_us: int
@@ -60,7 +57,6 @@ class IndexRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     basis_bound_ppm: int
     basis_smoothing_us: int
     basis_stale_us: int
-    impact_notional_usd: int
     settlement_window_us: int
     funding_interval_us: int
     funding_interest_ppb: int
@@ -85,7 +81,6 @@ def index_checks(rules: IndexRules, field: str) -> Rules:
         within("operator_share_ppm_max", 1, PPM, "a share in (0, 1]"),
         within("agreement_ppm", 1, PPM // 4, "above zero, at most 25 %"),
         within("confidence_ppm_max", 1, PPM // 2, "above zero, at most 50 %"),
-        within("drift_ppm", 0, PPM // 10, "between 0 and 10 % a root second"),
         (
             1 < r.price_jump_factor <= 1_000,
             f"{field}.price_jump_factor",
@@ -110,7 +105,6 @@ def index_checks(rules: IndexRules, field: str) -> Rules:
         within("basis_bound_ppm", 0, PPM // 2, "at most 50 %"),
         within("basis_smoothing_us", 1, DAY_US, "at most a day"),
         within("basis_stale_us", 1, DAY_US, "above zero, at most a day"),
-        within("impact_notional_usd", 1, USD_MAX, "above zero, at most 10^15"),
         within("settlement_window_us", 0, DAY_US, "at most a day"),
         (
             r.funding_interval_us == 0 or MINUTE_US <= r.funding_interval_us <= DAY_US,

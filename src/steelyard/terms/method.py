@@ -16,11 +16,13 @@ import msgspec
 
 from steelyard.quantities import PPM, TermsError
 from steelyard.terms.index_rules import IndexRules, Rules, index_checks
+from steelyard.terms.liquidity_rules import LiquidityRules, liquidity_checks
+from steelyard.terms.volatility_rules import VolatilityRules, volatility_checks
 
 TIERS_MAX = 8
 DAY_US = 86_400_000_000
 USD_MAX = 10**15
-TABLES = ("index", "underlying", "collateral")
+TABLES = ("index", "liquidity", "underlying", "collateral")
 """Parts of a method that have one table an asset, and one called `default`."""
 
 _UNREADABLE = (
@@ -126,12 +128,18 @@ class Method(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     liquidation: Liquidation
     levels: Levels
     index: dict[str, IndexRules]
+    liquidity: dict[str, LiquidityRules]
+    volatility: VolatilityRules
     underlying: dict[str, UnderlyingRules]
     collateral: dict[str, CollateralRules]
 
     def index_rules(self, name: str) -> IndexRules:
         """Return the index rules of an asset, or those of the document's table `default`."""
         return self.index.get(name) or self.index["default"]
+
+    def liquidity_rules(self, name: str) -> LiquidityRules:
+        """Return the liquidity rules of an asset, or those of the document's table `default`."""
+        return self.liquidity.get(name) or self.liquidity["default"]
 
     def underlying_rules(self, name: str) -> UnderlyingRules:
         """Return the rules of an underlying, or those of the document's table `default`."""
@@ -188,9 +196,18 @@ def load_method(path: Path | None = None) -> Method:
     else:
         text = _read(path)
     try:
-        return check_method(msgspec.toml.decode(text, type=Method))
+        method = check_method(msgspec.toml.decode(text, type=Method))
+        _check_complete(msgspec.toml.decode(text))
+        return method
     except _UNREADABLE as error:
         raise _broken(str(error), str(path or "steelyard.toml")) from None
+
+
+def _check_complete(document: dict[str, Any]) -> None:
+    """Raise TERM-E03 for a number of the volatility table that the document leaves to its default."""
+    for field in VolatilityRules.__struct_fields__:
+        if field not in document["volatility"]:
+            raise _broken(f"volatility.{field} is missing", f"volatility.{field}")
 
 
 def _read(path: Path) -> bytes:
@@ -238,6 +255,9 @@ def check_method(method: Method) -> Method:
     rules += _volatility_rules(grid) + _cross_rules(method.cross)
     for name, of_asset in method.index.items():
         rules += index_checks(of_asset, f"index.{name}")
+    for name, of_book in method.liquidity.items():
+        rules += liquidity_checks(of_book, f"liquidity.{name}")
+    rules += volatility_checks(method.volatility, "volatility")
     rules += _action_rules(method.levels, method.liquidation) + _table_rules(method, widest)
     for holds, field, rule in rules:
         if not holds:

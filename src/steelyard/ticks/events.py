@@ -185,6 +185,16 @@ class OpenInterestTick(Event, frozen=True, array_like=True, tag=True, gc=False):
     exchange_time_us: int
 
 
+class GarchUpdate(Event, frozen=True, array_like=True, tag=True, gc=False):
+    """Fitted GARCH(1,1) parameters of an asset, per bar of bar_us: h' = omega + alpha·r² + beta·h."""
+
+    asset: str
+    omega: float
+    alpha: float
+    beta: float
+    bar_us: int
+
+
 class SignalListed(Event, frozen=True, array_like=True, tag=True, gc=False):
     """A typed input that is no price: what kind of thing it says, of what, in which bounds.
 
@@ -358,6 +368,7 @@ AnyEvent = (
     | BookTick
     | TradeTick
     | OpenInterestTick
+    | GarchUpdate
     | SignalListed
     | SignalTick
     | QuoteTick

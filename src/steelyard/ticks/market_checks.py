@@ -9,6 +9,7 @@ from steelyard.ticks.bounds import BATCH_MAX, PRICE_MAX, exchange_time, name, re
 from steelyard.ticks.events import (
     BookTick,
     Event,
+    GarchUpdate,
     OpenInterestTick,
     PriceBatch,
     PriceDecision,
@@ -122,6 +123,17 @@ def _open_interest_tick(event: OpenInterestTick) -> None:
     exchange_time(event, event.exchange_time_us)
 
 
+def _garch_update(event: GarchUpdate) -> None:
+    name(event, "asset", event.asset)
+    within(event, "omega", event.omega, 0.0, 1.0)
+    for field in ("alpha", "beta"):
+        if not 0.0 <= getattr(event, field) < 1.0:
+            raise refused("TICK-E03", event, field, "from 0 to below 1")
+    within(event, "alpha + beta", 1.0 - event.alpha - event.beta, 0.0, 1.0)
+    if not 1_000_000 <= event.bar_us <= DAY_US:
+        raise refused("TICK-E03", event, "bar_us", "between a second and a day")
+
+
 def _signal_listed(event: SignalListed) -> None:
     name(event, "signal", event.signal)
     name(event, "subject", event.subject)
@@ -149,6 +161,7 @@ MARKET_RULES: dict[type[Event], Callable[[Any], None]] = {
     BookTick: _book_tick,
     TradeTick: _trade_tick,
     OpenInterestTick: _open_interest_tick,
+    GarchUpdate: _garch_update,
     SignalListed: _signal_listed,
     SignalTick: _signal_tick,
 }
