@@ -46,9 +46,9 @@ from steelyard.ticks.market_checks import REASON_LENGTH_MAX
 
 NO_PRICE = 0.0  # said in place of a mid that is not there: it makes the source invalid
 _ALIVE = frozenset({"open", "up"})
-_WINDOWED = frozenset(
-    {"kraken"}
-)  # venues that show so many levels and send one again when it is back
+# Venues that show a book through a window of so many levels, and send a level again when it is back in
+# it: such a book is kept exactly as deep as its window.
+_WINDOW_LEVELS = {"kraken": 500}
 _STATUS_FAULTS: dict[str, Fault] = {
     "halted": "halted",
     "gap": "gap",
@@ -177,8 +177,8 @@ class LiveDriver:
         for instrument in self.config.instruments:
             market(instrument.connection, instrument.market).instruments.append(instrument)
         for followed in self.config.books:
-            is_windowed = venues[followed.connection] in _WINDOWED
-            book = OrderBook(followed.depth, is_windowed=is_windowed)
+            window = _WINDOW_LEVELS.get(venues[followed.connection], 0)
+            book = OrderBook(window or followed.depth, is_windowed=window > 0)
             market(followed.connection, followed.market).book = _Book(followed, book)
 
     # -- in ----------------------------------------------------------------------------------------
@@ -323,7 +323,8 @@ class LiveDriver:
         if market.book is None or message.open_interest is None:
             return
         row = market.book.row
-        if not 0.0 <= message.open_interest <= PRICE_MAX:
+        is_sound = 0.0 <= message.open_interest <= PRICE_MAX
+        if not is_sound or not 0 <= message.exchange_time_us <= TIME_US_MAX:
             self.counts.unusable += 1
             return
         at_us = message.exchange_time_us or received_us

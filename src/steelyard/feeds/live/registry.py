@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from typing import cast
 
@@ -11,17 +12,20 @@ from steelyard.quantities import InputError
 
 _VENUES = "steelyard.feeds.live.venues."
 
-CLIENTS: dict[str, tuple[str, str]] = {
-    "deribit": (_VENUES + "deribit", "DeribitClient"),
-    "binance-spot": (_VENUES + "binance", "BinanceSpotClient"),
-    "binance-usdm": (_VENUES + "binance", "BinanceUsdmClient"),
-    "binance-coinm": (_VENUES + "binance", "BinanceCoinmClient"),
-    "okx": (_VENUES + "okx", "OkxClient"),
-    "bybit": (_VENUES + "bybit", "BybitClient"),
-    "coinbase": (_VENUES + "coinbase", "CoinbaseClient"),
-    "kraken": (_VENUES + "kraken", "KrakenClient"),
+CLIENTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "deribit": ("deribit", "DeribitClient", ()),
+    "binance-spot": ("binance", "BinanceSpotClient", ()),
+    "binance-usdm": ("binance", "BinanceUsdmClient", ()),
+    "binance-coinm": ("binance", "BinanceCoinmClient", ()),
+    "okx": ("okx", "OkxClient", ()),
+    "bybit-spot": ("bybit", "BybitClient", ("spot",)),
+    "bybit-linear": ("bybit", "BybitClient", ("linear",)),
+    "bybit-inverse": ("bybit", "BybitClient", ("inverse",)),
+    "bybit-option": ("bybit", "BybitClient", ("option",)),
+    "coinbase": ("coinbase", "CoinbaseClient", ()),
+    "kraken": ("kraken", "KrakenClient", ()),
 }
-"""Module and class by name."""
+"""Module, class and what the class is made with, by name."""
 
 ORACLES: dict[str, VenueTerms] = {
     name: VenueTerms(name, operator, url, url, 0, subscriptions_max, silence_us, documentation, "")
@@ -38,29 +42,32 @@ VENUES = frozenset({*CLIENTS, *ORACLES})
 """Every name that a connection may have."""
 
 
-def client_class(venue: str) -> Callable[[], VenueClient]:
-    """Return the class of a venue's client. Errors: LIVE-E04 for a name that is not listed.
+def client_maker(venue: str) -> Callable[[], VenueClient]:
+    """Return what makes a client of a venue. Errors: LIVE-E04 for a name that is not listed.
 
-    >>> client_class("mtgox")
+    >>> client_maker("mtgox")
     Traceback (most recent call last):
-    steelyard.quantities.errors.InputError: LIVE-E04: there is no venue of this name (venue=mtgox). \
-Rule: a venue is one of binance-coinm, binance-spot, binance-usdm, bybit, coinbase, deribit, kraken, okx. \
-Cure: use one of these names.
+    steelyard.quantities.errors.InputError: LIVE-E04: there is no client of this name (venue=mtgox). \
+Rule: an exchange is one of binance-coinm, binance-spot, binance-usdm, bybit-inverse, bybit-linear, \
+bybit-option, bybit-spot, coinbase, deribit, kraken, okx. Cure: use one of these names.
     """
     if venue not in CLIENTS:
         raise InputError(
             "LIVE-E04",
-            "there is no venue of this name",
-            rule=f"a venue is one of {', '.join(sorted(CLIENTS))}",
+            "there is no client of this name",
+            rule=f"an exchange is one of {', '.join(sorted(CLIENTS))}",
             cure="use one of these names",
             venue=venue,
         )
-    module, name = CLIENTS[venue]
-    return cast("Callable[[], VenueClient]", getattr(import_module(module), name))
+    module, name, arguments = CLIENTS[venue]
+    return partial(
+        cast("Callable[..., VenueClient]", getattr(import_module(_VENUES + module), name)),
+        *arguments,
+    )
 
 
 def venue_terms(venue: str) -> VenueTerms:
     """Return what is public about a venue's or an oracle network's feed. Errors: LIVE-E04."""
     if venue in ORACLES:
         return ORACLES[venue]
-    return client_class(venue)().terms
+    return client_maker(venue)().terms

@@ -12,7 +12,7 @@ from steelyard.feeds.live.config import ConnectionRow, refused
 from steelyard.feeds.live.connection import ConnectionRules, Health, RawLog, run_connection
 from steelyard.feeds.live.driver import LiveDriver
 from steelyard.feeds.live.messages import Message
-from steelyard.feeds.live.registry import client_class
+from steelyard.feeds.live.registry import client_maker
 from steelyard.ticks.events import Event
 
 _LOOK_S = 0.05  # a book that waits for its interval is told within this
@@ -69,7 +69,7 @@ def run_venue(
     """Return the work of one exchange's connection. Errors: LIVE-E04, LIVE-E07."""
     return run_connection(
         row.name,
-        client_class(row.venue),
+        client_maker(row.venue),
         row.subscriptions(),
         on_messages=on_messages,
         on_health=on_health,
