@@ -19,6 +19,8 @@ def broken(**changes: object) -> set[str]:
 
 def test_VOLA_003_the_house_values_keep_the_rules() -> None:
     assert broken() == set()
+    rules = VolatilityRules()
+    assert msgspec.convert(msgspec.to_builtins(rules), VolatilityRules) == rules
 
 
 @pytest.mark.parametrize(
@@ -33,7 +35,7 @@ def test_VOLA_003_the_house_values_keep_the_rules() -> None:
         ("correlation_bars", 0), ("correlation_half_life_us", 1_499_999_999),
         ("correlation_clip", 1.0), ("correlation_shrinkage", 0.0), ("correlation_shrinkage", NAN),
         ("correlation_unknown", 0.96), ("correlation_unknown", -0.1),
-        ("correlation_max", 1.0), ("correlation_to_one", 1.0), ("correlation_to_zero", NAN),
+        ("correlation_max", 1.0), ("correlation_assets_max", 0), ("correlation_to_one", 1.0), ("correlation_to_zero", NAN),
         ("jump_z", 2.0), ("jump_z", NAN), ("regime_ratios", (0.6, 0.5, 4.0)),
         ("regime_ratios", (NAN, 2.0, 4.0)), ("regime_hysteresis", 1.0), ("regime_dwell_us", -1),
         ("implied_tenors_us", (DAY_US, DAY_US)), ("implied_tenors_us", (0, DAY_US)),

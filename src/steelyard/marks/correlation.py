@@ -36,7 +36,7 @@ class CorrelationReading(NamedTuple):
     """slots: assets in ascending order; matrix, to_one, to_zero: symmetric, one on the diagonal.
 
     shrinkage: the δ that was used. mean: ρ̄. known: pairs that were seen, of n·(n − 1)/2. age_us: since the
-    last bar closed, or since the start.
+    last bar closed, or since the start. left_out: assets beyond the limit of the rules.
     """
 
     slots: tuple[int, ...]
@@ -47,6 +47,7 @@ class CorrelationReading(NamedTuple):
     mean: float
     known: int
     age_us: int
+    left_out: int
 
 
 class Correlations:
@@ -106,7 +107,7 @@ class Correlations:
         self.own_weight[i] = weight * (1.0 - gain) + gain
         return move
 
-    def read(self, age_us: int, rules: VolatilityRules) -> CorrelationReading:
+    def read(self, age_us: int, left_out: int, rules: VolatilityRules) -> CorrelationReading:
         """Return the matrix and its stressed forms."""
         count = len(self.slots)
         order = sorted(range(count), key=self.slots.__getitem__)
@@ -133,6 +134,7 @@ class Correlations:
             mean,
             number,
             age_us,
+            left_out,
         )
 
     def _pair(self, i: int, j: int, rules: VolatilityRules) -> float | None:

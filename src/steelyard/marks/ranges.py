@@ -10,8 +10,9 @@ With h = ln(high/open), l = ln(low/open), c = ln(close/open), o = ln(open/close 
 
 each a mean with weights 2^(−age/half-life), age counted in bars; n = (Σw)²/Σw² is the effective number of
 bars, and var divides by 1 − 1/n. The first two want no drift, the third bears one, the fourth also jumps
-between bars. A high seen at m moves a bar is too low by 0.58·σ·√(bar/m): Parkinson is low by 1.34/√m of itself.
-A bar of too few moves is left out, and Yang–Zhang takes only bars that follow one another.
+between bars. A high seen at m moves a bar is too low by 0.58·σ·√(bar/m) (Broadie, Glasserman and Kou 1997),
+and so Parkinson's variance is low by 1.34/√m of itself, the next two by 1.86/√m. A bar of too few moves is
+left out, and Yang–Zhang takes only bars that follow one another.
 """
 
 from __future__ import annotations

@@ -199,7 +199,8 @@ def _first_price(
     asset = AssetVolatility(price, time_us)
     asset.horizons = [Realised(price, time_us) for _ in rules.horizons]
     state.assets[asset_slot] = asset
-    state.correlations.add_asset(asset_slot, price)
+    if len(state.correlations.slots) < rules.correlation_assets_max:
+        state.correlations.add_asset(asset_slot, price)
     _begin_bar(asset, price, time_us, rules)
     _set_wake(asset, rules)
 
@@ -338,9 +339,12 @@ def read_volatility(
 def read_correlation(
     state: VolatilityState, now_us: int, rules: VolatilityRules
 ) -> CorrelationReading:
-    """Return the correlations of all assets observed, of the bars closed so far, and their age."""
-    age_us = max(0, now_us - state.bar_start_us)
-    return state.correlations.read(age_us, rules)
+    """Return the correlations of the bars closed so far, and their age.
+
+    Of all assets observed, up to correlation_assets_max; `left_out` counts those beyond.
+    """
+    left_out = len(state.assets) - len(state.correlations.slots)
+    return state.correlations.read(max(0, now_us - state.bar_start_us), left_out, rules)
 
 
 def drift_ppm(state: VolatilityState, asset_slot: int, age_us: int, rules: VolatilityRules) -> int:

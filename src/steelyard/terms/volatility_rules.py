@@ -53,11 +53,12 @@ class VolatilityRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bar_moves_min: a bar with fewer moves of the index has no usable range. correlation_clip: a bar return
     counts at most so many of its own standard deviations. correlation_shrinkage: how far the matrix is
     drawn towards the constant correlation. correlation_unknown: that correlation while no pair is known;
-    correlation_max: the most it may be. correlation_to_one and correlation_to_zero: how far the stressed
-    matrices are drawn. jump_z: a return beyond so many standard deviations of horizon 0 is a jump.
-    regime_ratios: from which ratio on it is normal, stressed, in crisis; regime_hysteresis: how far the
-    ratio must fall below the one that was crossed, regime_dwell_us: how long a regime lasts at least,
-    before a calmer one follows. implied_tenors_us: where implied volatility is read off its term.
+    correlation_max: the most it may be. correlation_assets_max: the matrix holds so many assets, those that
+    appeared first. correlation_to_one and correlation_to_zero: how far the stressed matrices are drawn.
+    jump_z: a return beyond so many standard deviations of horizon 0 is a jump. regime_ratios: from which
+    ratio on it is normal, stressed, in crisis; regime_hysteresis: how far the ratio must fall below the one
+    that was crossed, regime_dwell_us: how long a regime lasts at least before a calmer one follows.
+    implied_tenors_us: where implied volatility is read off its term.
     """
 
     horizons: tuple[Horizon, ...] = HOUSE_HORIZONS
@@ -76,6 +77,7 @@ class VolatilityRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     correlation_shrinkage: float = 0.1
     correlation_unknown: float = 0.5
     correlation_max: float = 0.95
+    correlation_assets_max: int = 64
     correlation_to_one: float = 0.5
     correlation_to_zero: float = 0.5
     jump_z: float = 8.0
@@ -163,6 +165,7 @@ def _correlation_checks(r: VolatilityRules, field: str) -> Rules:
         (0.01 <= r.correlation_shrinkage <= 1, f"{name}_shrinkage", "between 0.01 and 1"),
         (0 <= r.correlation_unknown <= r.correlation_max, f"{name}_unknown", "in [0, max]"),
         (0 <= r.correlation_max <= 0.99, f"{name}_max", "between 0 and 0.99"),
+        (1 <= r.correlation_assets_max <= 256, f"{name}_assets_max", "between 1 and 256"),
         (0 <= r.correlation_to_one <= 0.99, f"{name}_to_one", "between 0 and 0.99"),
         (0 <= r.correlation_to_zero <= 1, f"{name}_to_zero", "between 0 and 1"),
     ]
