@@ -15,7 +15,7 @@ from steelyard.feeds.live.client import VenueTerms
 from steelyard.feeds.live.messages import Message, Reference
 from steelyard.feeds.live.venues import binance_frames as frames
 from steelyard.feeds.live.venues.binance_book import place_futures, place_spot
-from steelyard.feeds.live.venues.binance_client import BinanceClient
+from steelyard.feeds.live.venues.binance_client import BinanceClient, Stream
 from steelyard.feeds.live.venues.reading import PRICE_MAX, PRICE_MIN
 from steelyard.quantities import InputError
 
@@ -126,16 +126,16 @@ class BinanceCoinmClient(FuturesClient):
         self._contract_sizes = dict(contract_sizes)
         self._marks: dict[str, float] = {}
 
-    def _read_mark(self, market: str, mark: frames.MarkPrice, received_us: int) -> list[Message]:
+    def _read_mark(self, stream: Stream, mark: frames.MarkPrice, received_us: int) -> list[Message]:
         if mark.mark < PRICE_MIN:
-            self._marks.pop(market, None)
+            self._marks.pop(stream.market, None)
         else:
-            self._marks[market] = mark.mark
-        return super()._read_mark(market, mark, received_us)
+            self._marks[stream.market] = mark.mark
+        return super()._read_mark(stream, mark, received_us)
 
     def _read_open_interest(self, market: str, answer: frames.OpenInterest) -> list[Message]:
         mark = self._marks.get(market)
         if mark is None:
             return []  # contracts without a price are no quantity; the next answer may have one
-        quantity = self._quantity(market.upper(), answer.quantity, mark)
-        return [Reference(market, answer.time_ms * 1000, open_interest=quantity)]
+        units = answer.quantity * self._contract_size(market.upper()) / mark
+        return [Reference(market, answer.time_ms * 1000, open_interest=units)]

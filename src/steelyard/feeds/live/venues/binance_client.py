@@ -52,13 +52,14 @@ _BOOK_TICKER = frames.decoder(frames.BookTickerFrame)
 _MARK_PRICE = frames.decoder(frames.MarkPriceFrame)
 
 
-class _Stream(NamedTuple):
-    """What a stream's name leads to."""
+class Stream(NamedTuple):
+    """What a stream's name leads to. contract_size: 0 where quantities are in units of the base asset."""
 
     market: str
     symbol: str
+    contract_size: float
     decode: Callable[[bytes], Any]
-    read: Callable[[str, Any, int], list[Message]]
+    read: Callable[[Stream, Any, int], list[Message]]
 
 
 class BinanceClient:
@@ -77,12 +78,11 @@ class BinanceClient:
     place: ClassVar[Callable[..., Place]]
 
     def __init__(self) -> None:
-        self._streams: dict[bytes, _Stream] = {}
+        self._streams: dict[bytes, Stream] = {}
         self._books: dict[str, BookAlignment] = {}
         self._snapshots: dict[str, str] = {}
         self._open_interest: dict[str, str] = {}
         self._contract_sizes: Mapping[str, float] | None = None
-        self._size_of: dict[str, float] = {}
         self._open_interest_due_us: dict[str, int] = {}
         self._expected: dict[str, str] = {}
         self._refused: list[Message] = []
@@ -139,21 +139,21 @@ class BinanceClient:
     def receive(self, frame: bytes, received_us: int) -> list[Message]:
         """Return what one frame says. Errors: WIRE-E01, WIRE-E02, WIRE-E03."""
         self._last_us = received_us
-        if frame.startswith(_NAME_START):
-            stream = self._streams.get(frame[_NAME_AT : frame.find(b'"', _NAME_AT)])
-            if stream is not None:
-                try:
-                    data = stream.decode(frame).data
-                    if data.symbol != stream.symbol:
-                        why = f"symbol {data.symbol[:32]!r} on a stream of {stream.symbol}"
-                        raise other_shape(self.terms.name, why)
-                    out = stream.read(stream.market, data, received_us)
-                except msgspec.ValidationError as error:
-                    raise other_shape(self.terms.name, str(error)) from None
-                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                    raise unreadable(self.terms.name, str(error)) from None
-                return self._aged(out, received_us)
-        return self._aged(self._other(frame, received_us), received_us)
+        # The stream's name is the first that a frame says: it tells the types to decode it into.
+        stream = self._streams.get(frame[: frame.find(b'"', _NAME_AT)])
+        if stream is None:
+            return self._aged(self._other(frame, received_us), received_us)
+        try:
+            data = stream.decode(frame).data
+            if data.symbol != stream.symbol:
+                why = f"symbol {data.symbol[:32]!r} on a stream of {stream.symbol}"
+                raise other_shape(self.terms.name, why)
+            out = stream.read(stream, data, received_us)
+        except msgspec.ValidationError as error:
+            raise other_shape(self.terms.name, str(error)) from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise unreadable(self.terms.name, str(error)) from None
+        return out if received_us < self._renew_at_us else self._aged(out, received_us)
 
     def fetched(self, fetch_path: str, body: bytes, received_us: int) -> list[Message]:
         """Return what a snapshot or an open interest says. Errors: WIRE-E01, WIRE-E02, WIRE-E03."""
@@ -168,12 +168,13 @@ class BinanceClient:
         book = self._books.get(symbol)
         if book is None:
             raise other_shape(self.terms.name, f"nobody asked for {fetch_path[:80]!r}")
+        size = self._contract_size(symbol)
         try:
             answer = self._answer(_SNAPSHOT, body)
             snapshot = BookSnapshot(
                 book.market,
-                self._levels(symbol, answer.bids),
-                self._levels(symbol, answer.asks),
+                in_base(answer.bids, size),
+                in_base(answer.asks, size),
                 answer.time_ms * 1000,
                 answer.last,
             )
@@ -197,24 +198,14 @@ class BinanceClient:
         served = self.routes.get(subscription.channel, "")
         if served != route:
             return f"served at {served}: needs a connection of its own"
-        if self._contract_sizes is not None:
-            size = self._contract_sizes.get(symbol.partition("_")[0], self._contract_sizes.get("*"))
-            if size is None:
-                return "no contract size is stated for this pair"
-            self._size_of[symbol] = size
+        if self._contract_sizes is not None and not self._contract_size(symbol):
+            return "no contract size is stated for this pair"
         return ""
 
-    def _quantity(self, symbol: str, quantity: float, price: float) -> float:
-        """Return a quantity in units of the base asset: contracts of S dollars are S / price each."""
-        size = self._size_of.get(symbol)
-        return quantity if size is None else quantity * size / price
-
-    def _levels(self, symbol: str, levels: list[tuple[float, float]]) -> list[tuple[float, float]]:
-        """Return levels with quantities in units of the base asset."""
-        size = self._size_of.get(symbol)
-        if size is None:
-            return levels
-        return [(price, quantity * size / price) for price, quantity in levels]
+    def _contract_size(self, symbol: str) -> float:
+        """Return the dollars a contract is worth, 0 where none is stated."""
+        sizes = self._contract_sizes or {}
+        return sizes.get(symbol.partition("_")[0], sizes.get("*", 0.0))
 
     def _take(self, subscriptions: Sequence[Subscription]) -> list[str]:
         """Set up what is subscribed and return the names of the streams, each once."""
@@ -233,26 +224,27 @@ class BinanceClient:
             suffix = self.suffixes[each.channel]
             name = each.market.lower() + suffix
             self._expected[name] = each.market
-            self._streams[name.encode()] = self._stream(each, suffix)
+            self._streams[_NAME_START + name.encode()] = self._stream(each, suffix)
         return list(self._expected)
 
-    def _stream(self, subscription: Subscription, suffix: str) -> _Stream:
+    def _stream(self, subscription: Subscription, suffix: str) -> Stream:
         market, symbol = subscription.market, subscription.market.upper()
+        size = self._contract_size(symbol)
         query = quote(symbol, safe="_")
         if suffix == "@aggTrade":
-            return _Stream(market, symbol, _AGGREGATE_TRADE.decode, self._read_trade)
+            return Stream(market, symbol, size, _AGGREGATE_TRADE.decode, self._read_trade)
         if suffix == "@trade":
-            return _Stream(market, symbol, _SINGLE_TRADE.decode, self._read_single)
+            return Stream(market, symbol, size, _SINGLE_TRADE.decode, self._read_single)
         if suffix == "@bookTicker":
-            return _Stream(market, symbol, _BOOK_TICKER.decode, self._read_ticker)
+            return Stream(market, symbol, size, _BOOK_TICKER.decode, self._read_ticker)
         if suffix.startswith("@depth"):
             path = f"{self.api}/depth?symbol={query}&limit={self.snapshot_levels}"
             self._snapshots[path] = symbol
             self._books[symbol] = BookAlignment(market, path, type(self).place)
             decode = frames.decoder(self.depth_frame).decode
-            return _Stream(market, symbol, decode, self._read_depth)
+            return Stream(market, symbol, size, decode, self._read_depth)
         self._open_interest[f"{self.api}/openInterest?symbol={query}"] = market
-        return _Stream(market, symbol, _MARK_PRICE.decode, self._read_mark)
+        return Stream(market, symbol, size, _MARK_PRICE.decode, self._read_mark)
 
     def _aged(self, out: list[Message], received_us: int) -> list[Message]:
         """Add what could not be asked for to the first frame, and the wish for a new connection in time."""
@@ -273,7 +265,7 @@ class BinanceClient:
         venue = self.terms.name
         other = decode(_CONTROL, frame, venue)
         if other.stream:
-            stream = self._streams.get(other.stream.encode("utf-8", "replace"))
+            stream = self._streams.get(_NAME_START + other.stream.encode("utf-8", "replace"))
             if stream is not None:
                 # The same frame in another order or spelling than the venue's own.
                 whole = msgspec.json.encode({"stream": other.stream, "data": other.data})
@@ -311,56 +303,49 @@ class BinanceClient:
         self._has_list = True
         return out or [Status("", "heartbeat")]
 
-    def _read_trade(self, market: str, trade: frames.AggregateTrade, _: int) -> list[Message]:
-        price = trade.price
-        quantity = self._quantity(trade.symbol, trade.quantity, price)
-        return [
-            Trade(
-                market,
-                price,
-                quantity,
-                not trade.buyer_is_maker,
-                trade.time_ms * 1000,
-                str(trade.number),
-            )
-        ]
+    def _read_trade(self, stream: Stream, trade: Any, _: int) -> list[Message]:
+        price, quantity, size = trade.price, trade.quantity, stream.contract_size
+        if size:
+            quantity = quantity * size / price
+        is_buy, time_us = not trade.buyer_is_maker, trade.time_ms * 1000
+        return [Trade(stream.market, price, quantity, is_buy, time_us, str(trade.number))]
 
-    def _read_single(self, market: str, trade: frames.SingleTrade, _: int) -> list[Message]:
-        price = trade.price
-        if trade.origin != "MARKET" or price < PRICE_MIN or not trade.quantity:
+    def _read_single(self, stream: Stream, trade: frames.SingleTrade, now_us: int) -> list[Message]:
+        if trade.origin != "MARKET" or trade.price < PRICE_MIN or not trade.quantity:
             return []  # a transfer to the insurance fund or between accounts: nobody traded at it
-        quantity = self._quantity(trade.symbol, trade.quantity, price)
-        number, is_buy = str(trade.number), not trade.buyer_is_maker
-        return [Trade(market, price, quantity, is_buy, trade.time_ms * 1000, number)]
+        return self._read_trade(stream, trade, now_us)
 
-    def _read_ticker(self, market: str, ticker: frames.BookTicker, _: int) -> list[Message]:
-        bid, bid_quantity = self._side(ticker.symbol, ticker.bid, ticker.bid_quantity)
-        ask, ask_quantity = self._side(ticker.symbol, ticker.ask, ticker.ask_quantity)
+    def _read_ticker(self, stream: Stream, ticker: frames.BookTicker, _: int) -> list[Message]:
+        bid, bid_quantity, size = ticker.bid, ticker.bid_quantity, stream.contract_size
+        ask, ask_quantity = ticker.ask, ticker.ask_quantity
+        if bid < PRICE_MIN or not bid_quantity:
+            bid = bid_quantity = 0.0
+        elif size:
+            bid_quantity = bid_quantity * size / bid
+        if ask < PRICE_MIN or not ask_quantity:
+            ask = ask_quantity = 0.0
+        elif size:
+            ask_quantity = ask_quantity * size / ask
         time_us = (ticker.time_ms or ticker.event_ms) * 1000
-        return [Quote(market, bid, bid_quantity, ask, ask_quantity, time_us)]
+        return [Quote(stream.market, bid, bid_quantity, ask, ask_quantity, time_us)]
 
-    def _side(self, symbol: str, price: float, quantity: float) -> tuple[float, float]:
-        if price < PRICE_MIN or quantity == 0.0:
-            return 0.0, 0.0
-        return price, self._quantity(symbol, quantity, price)
-
-    def _read_depth(self, market: str, depth: Any, received_us: int) -> list[Message]:
-        symbol = depth.symbol
+    def _read_depth(self, stream: Stream, depth: Any, received_us: int) -> list[Message]:
         if depth.first > depth.last or depth.previous >= depth.first:
             numbers = f"{depth.previous}, {depth.first}, {depth.last}"
             raise msgspec.ValidationError(f"numbers out of order: {numbers}")
         change = BookChange(
-            market,
-            self._levels(symbol, depth.bids),
-            self._levels(symbol, depth.asks),
+            stream.market,
+            in_base(depth.bids, stream.contract_size),
+            in_base(depth.asks, stream.contract_size),
             depth.time_ms * 1000,
             depth.first,
             depth.last,
             depth.previous,
         )
-        return self._books[symbol].change(change, received_us)
+        return self._books[stream.symbol].change(change, received_us)
 
-    def _read_mark(self, market: str, mark: frames.MarkPrice, received_us: int) -> list[Message]:
+    def _read_mark(self, stream: Stream, mark: frames.MarkPrice, received_us: int) -> list[Message]:
+        market = stream.market
         out: list[Message] = [
             Reference(
                 market,
@@ -390,3 +375,14 @@ class BinanceClient:
             except InputError:
                 raise error from None
             raise venue_error(venue, said.code, said.msg) from None
+
+
+def in_base(levels: list[tuple[float, float]], size: float) -> list[tuple[float, float]]:
+    """Return levels in units of the base asset: contracts of `size` dollars are size / price units each.
+
+    >>> in_base([(40_000.0, 8.0)], 100.0), in_base([(40_000.0, 8.0)], 0.0)
+    ([(40000.0, 0.02)], [(40000.0, 8.0)])
+    """
+    if not size:
+        return levels
+    return [(price, quantity * size / price) for price, quantity in levels]
