@@ -269,6 +269,9 @@ def test_SIGN_007_a_word_from_the_future() -> None:
 
 def test_SIGN_008_a_jump_waits_for_a_second_word() -> None:
     assert spoken(0.5).say(0.70, 1.0) == []
+    assert spoken(0.5, jump_max=0.25).say(0.75, 1.0) == []  # exactly jump_max
+    assert spoken(0.5, jump_max=0.25).say(math.nextafter(0.75, 1.0), 1.0) != []
+    assert spoken(0.5, 0.75, jump_max=0.25).shows(0.0) == (0.625, FRESH)
     feed = spoken(0.5)
     changes = feed.say(0.71, 1.0)
     assert changes == [

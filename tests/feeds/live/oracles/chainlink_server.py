@@ -20,7 +20,7 @@ class Server:
     """What it was asked, and how it behaves.
 
     reports: feed -> seconds -> the report's envelope. refuse_next: so many handshakes get status 503.
-    frames_a_connection: after so many frames of a WebSocket it is dropped. frames: what is still to be
+    silent_next: so many connections get no frame at all. frames_a_connection: after so many frames of a WebSocket it is dropped. frames: what is still to be
     sent over WebSockets, in order.
     """
 
@@ -30,6 +30,7 @@ class Server:
         self.frames: list[bytes] = []
         self.frames_a_connection = 1_000
         self.refuse_next = 0
+        self.silent_next = 0
         self.asked: list[str] = []
         self.signatures: list[str] = []
         self.prefix = ""
@@ -88,6 +89,10 @@ class Server:
             return self.answer(503, {"error": "busy"})
         socket = web.WebSocketResponse()
         await socket.prepare(request)
+        if self.silent_next:
+            self.silent_next -= 1
+            await socket.receive()  # the client's farewell
+            return socket
         for _ in range(self.frames_a_connection):
             if not self.frames:
                 await asyncio.sleep(0.01)

@@ -170,6 +170,26 @@ def test_CHLK_042_a_dropped_stream_comes_back_and_goes_on() -> None:
     within(20.0, work)
 
 
+def test_CHLK_042_a_silent_connection_is_taken_for_dead() -> None:
+    async def work() -> None:
+        async with serving(now) as server:
+            session = ChainlinkSession(
+                lambda: make_client(credentials=Credentials(KEY, SECRET)),
+                websocket_url=server.url.replace("http", "ws"),
+                now_us=now,
+                retry_s=(0.01, 0.01),
+                silence_s=0.05,
+            )
+            server.silent_next = 2
+            server.frames = [as_json(report_at(OBSERVED))]
+            silent = [Status("", "gap", "no connection: TimeoutError")]
+            async with session, aclosing(session.follow(WANTED)) as stream:
+                heard = [await anext(stream) for _ in range(3)]
+            assert heard == [silent, silent, [price_at(OBSERVED)]]
+
+    within(10.0, work)
+
+
 def test_CHLK_042_a_wrong_secret_keeps_trying_and_says_so() -> None:
     async def work() -> None:
         async with serving(now) as server:

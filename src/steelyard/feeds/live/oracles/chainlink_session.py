@@ -29,6 +29,7 @@ from steelyard.quantities import InputError
 
 CLOCK_OFF_US = 5_000_000
 REQUEST_TIMEOUT_S = 10.0
+CLOSE_TIMEOUT_S = 1.0
 PING_S = 5.0
 _FAILURES = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
 
@@ -42,7 +43,8 @@ class ChainlinkSession:
     """Asks for reports and follows streams; used as an asynchronous context manager.
 
     rest_url, websocket_url: where to, the network's own by default. now_us: the clock that signs and
-    judges. retry_s: first and longest pause before a new connection; it doubles in between.
+    judges. retry_s: first and longest pause before a new connection; it doubles in between. silence_s:
+    without a frame for so long a connection is taken for dead.
     Errors: those of ChainlinkClient, CHLK-E05 no connection, CHLK-E06 this clock is off, and only these.
     """
 
@@ -54,12 +56,14 @@ class ChainlinkSession:
         websocket_url: str = CHAINLINK.websocket_url,
         now_us: Callable[[], int] = clock_us,
         retry_s: tuple[float, float] = (0.5, 15.0),
+        silence_s: float = CHAINLINK.silence_us / 1e6,
     ) -> None:
         self._make_client = make_client
         self._rest_url = rest_url.rstrip("/")
         self._websocket_url = websocket_url.rstrip("/")
         self._now_us = now_us
         self._retry_s = retry_s
+        self._silence_s = silence_s
         self._http: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> ChainlinkSession:
@@ -135,9 +139,14 @@ class ChainlinkSession:
         url, signed_path = _place(self._websocket_url, path)
         headers = client.headers("GET", signed_path, self._now_us())
         async with self._opened().ws_connect(
-            url, headers=headers, heartbeat=PING_S, max_msg_size=FRAME_BYTES_MAX
+            url,
+            headers=headers,
+            heartbeat=PING_S,
+            max_msg_size=FRAME_BYTES_MAX,
+            timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_TIMEOUT_S),
         ) as socket:
-            async for frame in socket:
+            while True:
+                frame = await socket.receive(timeout=self._silence_s)
                 if frame.type not in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
                     return
                 data = frame.data.encode() if isinstance(frame.data, str) else frame.data
