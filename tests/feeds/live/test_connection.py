@@ -12,12 +12,14 @@ import pytest
 from steelyard.feeds.live.client import Subscription
 from steelyard.feeds.live.connection import run_connection
 from steelyard.feeds.live.fetching import FetchRules
-from steelyard.feeds.live.messages import Message, Status, Trade
+from steelyard.feeds.live.messages import Status, Trade
+from steelyard.feeds.live.skew import SkewRules
 from tests.support.live_server import (
     QUICK,
     Action,
     Close,
     Drop,
+    LiveServer,
     Pause,
     Ping,
     RawBytes,
@@ -28,7 +30,7 @@ from tests.support.live_server import (
     now_us,
     talk,
 )
-from tests.support.plain_client import TERMS, PlainClient
+from tests.support.plain_client import TERMS, PlainClient, wire_error
 
 BOTH = [Subscription("BTC", "trades"), Subscription("ETH", "quotes")]
 OPENING = ["subscribe BTC trades", "subscribe ETH quotes"]
@@ -389,9 +391,10 @@ def test_CONN_023_stop_ends_it_at_once_in_every_state() -> None:
     assert asyncio.run(run(url, 0.1)) < 4.0  # waiting a minute for the next attempt
 
 
-def test_CONN_024_what_the_reader_of_messages_raises_ends_the_run() -> None:
-    def refuse(name: str, messages: list[Message], received_us: int) -> None:
-        raise ZeroDivisionError("a fault in the reader")
+@pytest.mark.parametrize("fault", [ZeroDivisionError("a fault"), wire_error("WIRE-E01", b"")])
+def test_CONN_024_what_the_reader_of_messages_raises_ends_the_run(fault: Exception) -> None:
+    def refuse(*_: object) -> None:
+        raise fault
 
     async def run(url: str) -> None:
         await asyncio.wait_for(
@@ -403,8 +406,9 @@ def test_CONN_024_what_the_reader_of_messages_raises_ends_the_run() -> None:
         )  # fmt: skip
 
     script = Script(on_connect=[TRADE])
-    with live_server(script) as server, pytest.raises(ZeroDivisionError):
+    with live_server(script) as server, pytest.raises(type(fault)) as caught:
         asyncio.run(run(server.url))
+    assert caught.value is fault
 
 
 def test_CONN_025_a_recording_that_fails_does_not_stop_the_feed() -> None:
@@ -454,3 +458,30 @@ def test_CONN_028_a_decompression_bomb_is_stopped_at_the_limit() -> None:
     with live_server(script) as server:
         transcript = talk(server, PlainClient, BOTH, until=has_trades(1), rules=rules)
     assert transcript.health.errors == {"CONN-E05": 1}
+
+
+def test_CONN_029_an_encrypted_address_is_never_spoken_to_in_the_clear() -> None:
+    with live_server(Script(on_connect=[TRADE])) as server:
+        secure = LiveServer(server.url.replace("ws:", "wss:"), server.rest_url)
+        transcript = talk(secure, PlainClient, BOTH, until=lambda t: t.healths[-1].attempts >= 2)
+        assert server.handshakes == 0
+    assert set(transcript.health.errors) == {"CONN-E01"}
+
+
+def test_CONN_030_the_health_says_how_far_the_clocks_differ() -> None:
+    rules = msgspec.structs.replace(
+        QUICK, skew=SkewRules(bound_us=1_000_000, piece_us=10_000, pieces_min=2)
+    )
+
+    def late(index: int, path: str) -> Iterator[Action]:
+        for _ in range(200):
+            yield Pause(0.005)
+            yield f"trade BTC 1 1 {now_us() - 3_600_000_000}"
+
+    with live_server(Script(on_connect=late)) as server:
+        transcript = talk(
+            server, PlainClient, BOTH, rules=rules, until=lambda t: t.healths[-1].is_clock_off
+        )
+    skew_us = transcript.health.skew_us
+    assert skew_us is not None
+    assert 3_600_000_000 <= skew_us < 3_602_000_000

@@ -29,11 +29,13 @@ import aiohttp
 import msgspec
 
 from steelyard.feeds.live.client import Subscription, VenueClient
-from steelyard.feeds.live.fetching import Fetcher, FetchRules, FetchTrouble, retry_after_us
+from steelyard.feeds.live.fetching import Fetcher, FetchRules, retry_after_us
 from steelyard.feeds.live.messages import Fetch, Message, Send, Status
 from steelyard.feeds.live.outbox import Outbox
 from steelyard.feeds.live.raw_log import Direction
 from steelyard.feeds.live.skew import SkewEstimator, SkewRules
+from steelyard.feeds.live.troubles import ConnectionTrouble, FetchTrouble
+from steelyard.feeds.live.troubles import trouble as trouble
 from steelyard.quantities import InputError, SteelyardError
 
 ConnectionState = Literal["connecting", "open", "up", "waiting", "stopped"]
@@ -110,11 +112,6 @@ class Health(msgspec.Struct):
 
 class _RestartAskedError(Exception):
     """The venue asks for a new connection: no failure, so the first time there is no wait."""
-
-
-def trouble(code: str, message: str, rule: str, cure: str, **where: object) -> InputError:
-    """Return the named failure of a connection."""
-    return InputError(code, message, rule=rule, cure=cure, **where)
 
 
 async def run_connection(
@@ -210,7 +207,7 @@ class _Connection:
             except _RestartAskedError:
                 self.health.restarts += 1
                 is_first_restart = self.failures == 0
-            except InputError as error:
+            except ConnectionTrouble as error:
                 self._note(error)
             if stop.is_set():
                 break
@@ -463,7 +460,9 @@ class _Connection:
         self._note(error)
         self.on_messages(self.name, [Status("", "refused", str(error))], self.clock())
 
-    def _closed(self, socket: aiohttp.ClientWebSocketResponse[bool], reason: str) -> InputError:
+    def _closed(
+        self, socket: aiohttp.ClientWebSocketResponse[bool], reason: str
+    ) -> ConnectionTrouble:
         """Return why the socket is closed: CONN-E05 when a frame was too big, otherwise CONN-E03."""
         code = socket.close_code
         if code == _CLOSED_TOO_BIG:

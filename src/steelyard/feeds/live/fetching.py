@@ -11,16 +11,12 @@ from email.utils import parsedate_to_datetime
 import aiohttp
 import msgspec
 
-from steelyard.quantities import InputError
+from steelyard.feeds.live.troubles import FetchTrouble
 
 _CHUNK_BYTES = 65_536
 _STATUS_OK = 200
 _TRY_AGAIN = frozenset({408, 418, 425, 429})  # too slow, too often (418 is a ban for a stated time)
 _STATUS_SERVER = 500
-
-
-class FetchTrouble(InputError):
-    """A fetch that failed (CONN-E07), or one too many (CONN-E08)."""
 
 
 class FetchRules(msgspec.Struct, frozen=True):

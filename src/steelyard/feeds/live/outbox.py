@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from steelyard.quantities import InputError
+from steelyard.feeds.live.troubles import trouble
 
 
 class Outbox:
@@ -42,11 +42,11 @@ class Outbox:
 
     def _append(self, queue: deque[tuple[bytes, bool]], frame: tuple[bytes, bool]) -> None:
         if len(self) >= self._queue_max:
-            raise InputError(
+            raise trouble(
                 "CONN-E08",
                 f"{len(self)} frames wait to be sent",
-                rule="what waits fits queue_max",
-                cure="split the subscriptions over more connections",
+                "what waits fits queue_max",
+                "split the subscriptions over more connections",
             )
         queue.append(frame)
         self._is_filled.set()
