@@ -231,8 +231,9 @@ def test_PYTH_033_a_feed_is_written_in_sixty_four_digits() -> None:
 
 # ---- event streams
 
-STREAM = b": keep-alive\r\n\r\nevent: error\ndata: lost\ndata:more\nid: 4\n\ndata:{}\r\rretry: 5\n\ndata\n\n"
+STREAM = b": keep-alive\r\n\r\ndata: 1\r\ndata: 2\r\n\r\nevent: error\ndata: lost\ndata:more\nid: 4\n\ndata:{}\r\rretry: 5\n\ndata\n\n"
 EVENTS = [
+    ServerEvent("message", b"1\n2"),
     ServerEvent("error", b"lost\nmore"),
     ServerEvent("message", b"{}"),
     ServerEvent("message", b""),

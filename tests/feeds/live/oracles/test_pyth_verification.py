@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 from fractions import Fraction
 
+import coincurve
 import pytest
 
 from steelyard.feeds.live.messages import OraclePrice
@@ -96,6 +98,19 @@ def test_PYTH_001_a_recovery_id_above_one_is_nobody() -> None:
     for recovery_id in (2, 3, 4, 27, 28, 255):
         assert recover_address(digest, signature[:64] + bytes((recovery_id,))) is None
     assert recover_address(b"short", signature) is None
+
+
+def test_PYTH_001_ids_two_and_three_are_nobody_even_where_a_key_comes_out() -> None:
+    digest = keccak256(b"x")
+    found = 0
+    for r in range(1, 40):  # so small that r plus the group order is a coordinate as well
+        for recovery_id in (2, 3):
+            signature = r.to_bytes(32) + b"\x01" * 32 + bytes((recovery_id,))
+            with suppress(ValueError):
+                coincurve.PublicKey.from_signature_and_message(signature, digest, hasher=None)
+                found += 1
+            assert recover_address(digest, signature) is None
+    assert found > 10
 
 
 # ---- attestations
@@ -288,6 +303,13 @@ def test_PYTH_007_a_trust_document_that_breaks_a_rule_is_refused(
 def test_PYTH_007_a_document_without_its_parts_is_refused(document: str) -> None:
     with pytest.raises(InputError, match="PYTH-E08"):
         read_trust(document)
+
+
+def test_PYTH_007_a_quorum_of_half_the_set_is_refused() -> None:
+    six = Attester(size=6)
+    assert read_trust(six.document(quorum=4)).guardian_sets[0].signatures_needed == 4
+    with pytest.raises(InputError, match="PYTH-E08"):
+        read_trust(six.document(quorum=3))
 
 
 def test_PYTH_007_one_set_twice_and_a_bad_emitter_are_refused() -> None:
