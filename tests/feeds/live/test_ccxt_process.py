@@ -433,56 +433,56 @@ def currency_and_instrument(path: str) -> Route:
     return Route(json.dumps(body).encode(), headers={"Content-Type": "application/json"})
 
 
+def subscriptions_answered(index: int, frame: str) -> list[Action]:
+    """What a venue of the Deribit kind sends for what is subscribed to."""
+    said = json.loads(frame)
+    channels = said.get("params", {}).get("channels", [])
+    answers: list[Action] = [json.dumps({"jsonrpc": "2.0", "id": said["id"], "result": channels})]
+    for channel in channels:
+        data: object = {
+            "instrument_name": "BTC-PERPETUAL",
+            "timestamp": MS,
+            "best_bid_price": 59999.5,
+            "best_bid_amount": 600.0,
+            "best_ask_price": 60000.5,
+            "best_ask_amount": 300.0,
+            "mark_price": 60000.25,
+            "index_price": 60001.25,
+            "last_price": 60000.0,
+            "state": "open",
+            "stats": {"volume": 1.0, "low": 1.0, "high": 2.0},
+        }
+        if channel.startswith("trades"):
+            data = [
+                {
+                    "trade_seq": 30289442,
+                    "trade_id": "48079269",
+                    "timestamp": MS,
+                    "tick_direction": 2,
+                    "price": 60000.0,
+                    "mark_price": 60000.25,
+                    "instrument_name": "BTC-PERPETUAL",
+                    "index_price": 60001.25,
+                    "direction": "sell",
+                    "amount": 3000.0,
+                }
+            ]
+        params = {"channel": channel, "data": data}
+        note = {"jsonrpc": "2.0", "method": "subscription", "params": params}
+        answers.append(json.dumps(note))
+    return answers
+
+
 def test_OBYW_045_the_real_library_is_driven_against_a_venue_on_this_machine() -> None:
     python = real_python()
     if not python:
         pytest.skip("no interpreter with ccxt: set STEELYARD_CCXT_PYTHON")
 
-    def on_frame(index: int, frame: str) -> list[Action]:
-        said = json.loads(frame)
-        channels = said.get("params", {}).get("channels", [])
-        answers: list[Action] = [
-            json.dumps({"jsonrpc": "2.0", "id": said["id"], "result": channels})
-        ]
-        for channel in channels:
-            data: object = {
-                "instrument_name": "BTC-PERPETUAL",
-                "timestamp": MS,
-                "best_bid_price": 59999.5,
-                "best_bid_amount": 600.0,
-                "best_ask_price": 60000.5,
-                "best_ask_amount": 300.0,
-                "mark_price": 60000.25,
-                "index_price": 60001.25,
-                "last_price": 60000.0,
-                "state": "open",
-                "stats": {"volume": 1.0, "low": 1.0, "high": 2.0},
-            }
-            if channel.startswith("trades"):
-                data = [
-                    {
-                        "trade_seq": 30289442,
-                        "trade_id": "48079269",
-                        "timestamp": MS,
-                        "tick_direction": 2,
-                        "price": 60000.0,
-                        "mark_price": 60000.25,
-                        "instrument_name": "BTC-PERPETUAL",
-                        "index_price": 60001.25,
-                        "direction": "sell",
-                        "amount": 3000.0,
-                    }
-                ]
-            params = {"channel": channel, "data": data}
-            note = {"jsonrpc": "2.0", "method": "subscription", "params": params}
-            answers.append(json.dumps(note))
-        return answers
-
     routes = {
         f"/api/v2/public/{name}": currency_and_instrument
         for name in ("get_currencies", "get_instruments", "get_time", "status")
     }
-    with live_server(Script(on_frame=on_frame, routes={**routes})) as server:
+    with live_server(Script(on_frame=subscriptions_answered, routes={**routes})) as server:
         heard = listen(
             [Subscription(SWAP, each) for each in ("trades", "reference", "quotes")],
             lambda h: {"Trade", "Reference", "Quote"} <= {type(m).__name__ for m in h.messages},

@@ -467,38 +467,33 @@ def test_OBYW_027_nothing_but_listed_errors_comes_out_of_broken_frames(
     assert min(seen[name] for name in ("Trade", "BookSnapshot", "BookChange", "Send")) > 5
 
 
-def test_OBYW_028_a_connection_speaks_with_a_venue_of_the_documents() -> None:
-    """Subscribe, snapshot, changes, heartbeat, a gap and its healing, an error, a cut and a new start."""
-    subscribes = {0: 0, 1: 0}
+class Venue:
+    """A venue on this machine: it turns FOO away, loses four changes, heals, and cuts the line once."""
 
-    def answer(request: dict[str, object]) -> str:
-        said = {"success": True, "ret_msg": request["op"], "conn_id": "c", "op": request["op"]}
-        return json.dumps({**said, "req_id": request["req_id"]})
+    def __init__(self) -> None:
+        self.subscribes = [0, 0]
 
-    def on_frame(index: int, frame: str) -> list[Action]:
+    def on_frame(self, index: int, frame: str) -> list[Action]:
         request = json.loads(frame)
-        if request["op"] == "ping":
-            return [json.dumps({"success": True, "ret_msg": "pong", "op": "ping"})]
-        topics = request["args"]
-        if request["op"] == "unsubscribe":
-            return [answer(request)]
+        topics = request.get("args", [])
+        said = {"success": True, "ret_msg": request["op"], "conn_id": "c", "op": request["op"]}
+        said["req_id"] = request["req_id"]
+        if request["op"] != "subscribe":
+            return [json.dumps({**said, "ret_msg": "pong" if request["op"] == "ping" else ""})]
         if "publicTrade.FOO" in topics:
             reason = "error:handler not found,topic:publicTrade.FOO"
-            return [
-                json.dumps({**json.loads(answer(request)), "success": False, "ret_msg": reason})
-            ]
-        subscribes[index] += 1
-        if subscribes[index] == 1:
-            lost = book("delta", 105, [(98.0, 7)]).decode()
-            return [answer(request), *map(bytes.decode, first), lost]
+            return [json.dumps({**said, "success": False, "ret_msg": reason})]
+        self.subscribes[index] += 1
+        if self.subscribes[index] == 1:
+            return [json.dumps(said), *map(bytes.decode, self.FIRST)]
         healed: list[Action] = [
-            answer(request),
+            json.dumps(said),
             book("snapshot", 110, [(98.0, 7)]).decode(),
             book("delta", 111, [(97.0, 7)]).decode(),
         ]
         return [*healed, Pause(0.2), Drop() if index == 0 else Close(1001)]
 
-    first = [
+    FIRST = (
         book("snapshot", 100, [(99.0, 2)], [(101.0, 3)]),
         book("delta", 101, [(99.0, 4)]),
         push("publicTrade.BTCUSDT", [trade_row()]),
@@ -506,10 +501,15 @@ def test_OBYW_028_a_connection_speaks_with_a_venue_of_the_documents() -> None:
         push("tickers.BTCUSDT", {"markPrice": "60003"}, "delta"),
         b'{"success":false,"ret_msg":"Request not authorized","op":"auth"}',
         b'{"success":true,"ret_msg":"pong","op":"ping"}',
-    ]
+        book("delta", 105, [(98.0, 7)]),
+    )
+
+
+def test_OBYW_028_a_connection_speaks_with_a_venue_of_the_documents() -> None:
+    """Subscribe, snapshot, changes, heartbeat, a gap and its healing, an error, a cut and a new start."""
     wanted = [Subscription("FOO", "trades")]
     wanted += [Subscription("BTCUSDT", channel) for channel in ("book", "trades", "reference")]
-    with live_server(Script(on_frame=on_frame)) as server:
+    with live_server(Script(on_frame=Venue().on_frame)) as server:
         heard = talk(
             server,
             lambda: BybitClient("linear"),
