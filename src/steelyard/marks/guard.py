@@ -34,7 +34,7 @@ TRUSTED = frozenset({HEALTHY, SECOND_TIER, DECIDED})
 class AssetIndex:
     """The sources of one asset and the state of its guard.
 
-    good_price: USD, last accepted; good_us: when; price_time_us: exchange time it held for.
+    good_price: USD, last accepted; price_time_us: exchange time it held for.
     hold_price, hold_since_us: a jump that waits. agreed_since_us: −1 while there is no quorum.
     """
 
@@ -45,7 +45,6 @@ class AssetIndex:
         self.condition = UNSEEN
         self.reading = IndexReading(0.0, False, 0, 0, 0, 0, NEVER_US)
         self.good_price = 0.0
-        self.good_us = 0
         self.price_time_us = 0
         self.hold_price = 0.0
         self.hold_since_us = 0
@@ -66,7 +65,7 @@ class AssetIndex:
         if self.agreed_since_us < 0:
             self.agreed_since_us = now_us
         if self._jumps(reading.price, self.good_price, rules) and (
-            now_us - self.good_us <= rules.jump_reference_us
+            now_us - self.price_time_us <= rules.jump_reference_us
         ):
             if self.hold_price == 0.0 or self._jumps(reading.price, self.hold_price, rules):
                 self.hold_price, self.hold_since_us = reading.price, now_us
@@ -91,10 +90,10 @@ class AssetIndex:
         is_enough = reading.used >= rules.quorum_sources
         return DISAGREEMENT if is_enough else NO_QUORUM, 0.0, NEVER_US
 
-    def accept(self, condition: str, price: float, price_time_us: int, now_us: int) -> None:
+    def accept(self, condition: str, price: float, price_time_us: int) -> None:
         """Keep a price that became the index; a decided one is believable, but makes nothing younger."""
         self.hold_price = 0.0
-        self.good_price, self.good_us = price, now_us
+        self.good_price = price
         if condition != DECIDED:
             self.decision = None
             self.price_time_us = price_time_us
@@ -120,7 +119,7 @@ class AssetIndex:
         """Return the index as plain values, for a snapshot."""
         return [
             [source.record() for source in self.sources], self.condition, list(self.reading),
-            self.good_price, self.good_us, self.price_time_us, self.hold_price, self.hold_since_us,
+            self.good_price, self.price_time_us, self.hold_price, self.hold_since_us,
             self.agreed_since_us, self.decision,
         ]  # fmt: skip
 
@@ -134,7 +133,7 @@ class AssetIndex:
         index.condition = condition
         index.reading = IndexReading(*reading)
         (
-            index.good_price, index.good_us, index.price_time_us, index.hold_price,
+            index.good_price, index.price_time_us, index.hold_price,
             index.hold_since_us, index.agreed_since_us,
         ) = numbers  # fmt: skip
         index.decision = None if decision is None else msgspec.convert(decision, PriceDecision)

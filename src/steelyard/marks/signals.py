@@ -264,18 +264,23 @@ def _judge(signal: Signal, now_us: int) -> tuple[Signal, str]:
     """Return the signal as it is at `now_us`, and why its state is what it is. The heart of the guard."""
     terms, believed = signal.terms, signal.value
     known = [word for word in signal.words if _is_known(word, terms, now_us)]
-    usable = [word for word in known if not _obstacle(word, terms, now_us)]
+    verdicts = [_obstacle(word, terms, now_us) for word in known]
+    usable = [word for word, obstacle in zip(known, verdicts, strict=True) if not obstacle]
     median = weighted_median([word.value for word in usable], [1] * len(usable)) if usable else 0.0
     # Half of jump_max to either side: any two that agree are then at most jump_max apart.
     agreeing = [word for word in usable if abs(word.value - median) <= 0.5 * terms.jump_max]
+    words = tuple(
+        _with_verdict(word, obstacle, median, terms)
+        for word, obstacle in zip(known, verdicts, strict=True)
+    )
     settled = signal._replace(
-        words=tuple(_with_verdict(word, agreeing, terms, now_us) for word in known),
+        words=words,
         agreeing=len(agreeing),
         changes_at_us=_next_change_us(known, usable, terms),
         is_full=signal.is_full and len(known) >= SOURCES_MAX,
     )
     if 2 * len(agreeing) <= len(known):
-        state, reason = _without_majority(known, usable, terms, now_us)
+        state, reason = _without_majority(verdicts)
         return settled._replace(state=UNKNOWN if believed is None else state), reason
     is_jump = believed is not None and abs(median - believed) > terms.jump_max
     if is_jump and not _is_confirmed(signal.hold, median, agreeing, terms):
@@ -307,18 +312,16 @@ def _is_confirmed(
     return word.source != hold.source or word.said_us > hold.said_us
 
 
-def _without_majority(
-    known: list[Word], usable: list[Word], terms: SignalTerms, now_us: int
-) -> tuple[str, str]:
-    """Return (state, reason) of a signal on whose value no majority agrees."""
-    if not known:
+def _without_majority(obstacles: list[str]) -> tuple[str, str]:
+    """Return (state, reason) where no majority agrees. obstacles: of each known source, empty for none."""
+    if not obstacles:
         return STALE, "no source has spoken for long"
-    if not usable:
-        obstacles = [_obstacle(word, terms, now_us) for word in known]
-        if all(obstacle == STALE for obstacle in obstacles):
-            return STALE, "every source's last word is too old"
-        return DOUBTFUL, f"no source can be used: {', '.join(dict.fromkeys(obstacles))}"
-    return DOUBTFUL, f"no majority of {len(known)} sources agrees, {len(usable)} can be used"
+    usable = obstacles.count("")
+    if usable:
+        return DOUBTFUL, f"no majority of {len(obstacles)} sources agrees, {usable} can be used"
+    if all(obstacle == STALE for obstacle in obstacles):
+        return STALE, "every source's last word is too old"
+    return DOUBTFUL, f"no source can be used: {', '.join(dict.fromkeys(obstacles))}"
 
 
 def _is_known(word: Word, terms: SignalTerms, now_us: int) -> bool:
@@ -338,9 +341,9 @@ def _obstacle(word: Word, terms: SignalTerms, now_us: int) -> str:
     return STALE if now_us - word.at_us > terms.stale_after_us else ""
 
 
-def _with_verdict(word: Word, agreeing: list[Word], terms: SignalTerms, now_us: int) -> Word:
-    agrees = any(word.source == one.source for one in agreeing)
-    verdict = _obstacle(word, terms, now_us) or (AGREEING if agrees else DISAGREEING)
+def _with_verdict(word: Word, obstacle: str, median: float, terms: SignalTerms) -> Word:
+    agrees = abs(word.value - median) <= 0.5 * terms.jump_max
+    verdict = obstacle or (AGREEING if agrees else DISAGREEING)
     return word if verdict == word.verdict else word._replace(verdict=verdict)
 
 

@@ -208,7 +208,7 @@ def reread_index(market: MarketState, asset: int, method: Method) -> bool:
     if price > 0.0 and not _show(market, asset, price) and condition in TRUSTED:
         condition = UNFIT
     if condition in TRUSTED:
-        index.accept(condition, price, reading.price_time_us, market.time_us)
+        index.accept(condition, price, reading.price_time_us)
         if asset:
             shown = market.index_price(asset)
             observe_index(market.volatilities, asset, shown, market.time_us, method.volatility)
