@@ -44,6 +44,12 @@ def test_LIQU_001_depth_and_spread_of_the_worked_book() -> None:
     assert reading.parts == dict.fromkeys(PARTS, 1.0)
 
 
+def test_LIQU_001_both_ends_of_a_band_count() -> None:
+    near = {"bid_prices": [99.5, 99.4], "bid_quantities": [1.0, 7.0]}
+    reading = market(told(book_tick(**near, ask_prices=[100.5], ask_quantities=[2.0])))
+    assert (reading.bid_depth[:2], reading.ask_depth[:2]) == ((0.0, 100.0), (0.0, 200.0))
+
+
 @given(
     st.lists(st.integers(1, 400), min_size=1, max_size=20, unique=True).map(sorted),
     st.lists(st.sampled_from([0.25, 1.0, 3.0, 50.0]), min_size=20, max_size=20),
@@ -127,7 +133,8 @@ def frozen(
 
 @pytest.mark.parametrize(
     ("seconds", "move", "faults"),
-    [(31, 0.0, ()), (29, 0.002, ()), (31, 0.0009, ()), (31, 0.002, ("frozen_depth",)),
+    [(31, 0.0, ()), (29, 0.002, ()), (31, 0.0009, ()), (31, 0.0011, ("frozen_depth",)),
+     (31, 0.002, ("frozen_depth",)),
      (61, -0.002, ("frozen_best", "frozen_depth")), (61, 0.0, ())],
 )  # fmt: skip
 def test_LIQU_004_side_that_stays_while_the_index_moves_is_frozen(
@@ -136,6 +143,20 @@ def test_LIQU_004_side_that_stays_while_the_index_moves_is_frozen(
     reading = market(frozen(seconds, move), START_US + seconds * SECOND_US)
     assert reading.faults == faults
     assert reading.level_ages_us == (seconds * SECOND_US, 0, seconds * SECOND_US, 0)
+
+
+@pytest.mark.parametrize("is_bid", [True, False])
+def test_LIQU_004_either_side_can_freeze(is_bid: bool) -> None:
+    state = LiquidityState()
+    for second in range(62):
+        living = [q + second for q in QUANTITIES]
+        sides = {"bid_quantities": QUANTITIES, "ask_quantities": living}
+        if not is_bid:
+            sides = {"bid_quantities": living, "ask_quantities": QUANTITIES}
+        tick = book_tick(START_US + second * SECOND_US, **sides)
+        apply_book(state, tick, 100.0 - 0.005 * second, RULES)
+        faults = market(state, tick.time_us).faults
+        assert ("frozen_depth" in faults, "frozen_best" in faults) == (second >= 30, second >= 60)
 
 
 def test_LIQU_004_level_that_stays_in_a_living_side_is_frozen_too() -> None:
@@ -187,10 +208,11 @@ def test_LIQU_005_worked_order_flow() -> None:
 def test_LIQU_005_no_flow_is_read_across_a_gap() -> None:
     state = told(book_tick())
     apply_book(state, book_tick(is_intact=False, bid_quantities=OTHER), 100.0, RULES)
-    apply_book(state, book_tick(bid_quantities=QUANTITIES), 100.0, RULES)
+    assert market(state).order_flow == 0.0
+    apply_book(state, book_tick(bid_quantities=[q + 5.0 for q in QUANTITIES]), 100.0, RULES)
     assert market(state).order_flow == 0.0
     apply_book(state, book_tick(bid_quantities=OTHER), 100.0, RULES)
-    assert market(state).order_flow == 1.0
+    assert market(state).order_flow == -4.0
 
 
 BOOKS = st.lists(
@@ -283,7 +305,11 @@ def test_LIQU_009_older_books_change_nothing_and_no_clock_makes_one_younger() ->
     late = book_tick(START_US + SECOND_US, exchange_time_us=START_US - 1, bid_quantities=OTHER)
     assert not apply_book(state, late, 100.0, RULES)
     assert market(state).bid_depth[0] == 1_000.0
-    assert apply_book(state, book_tick(START_US + SECOND_US), 100.0, RULES)
+    next_us = START_US + SECOND_US
+    ahead = book_tick(next_us, exchange_time_us=START_US + 7_200 * SECOND_US)
+    assert apply_book(state, ahead, 100.0, RULES)
+    assert market(state, next_us).age_us == 0
+    assert apply_book(state, book_tick(next_us + 1), 100.0, RULES)
 
 
 def test_LIQU_009_number_of_markets_of_an_asset_is_bounded() -> None:

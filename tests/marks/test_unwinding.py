@@ -144,7 +144,42 @@ def test_LIQU_025_two_own_books_are_one_of_both() -> None:
     assert unwound(state, 10_000.0).cost_usd == pytest.approx(2.0 * 20.625, rel=NEAR)
     apply_book(state, book_tick(START_US + 1, source="venue:C2", bid_prices=BIDS[:1],
                                 bid_quantities=[1.0]), 100.0, RULES)  # fmt: skip
-    assert unwound(state, 1_100.0).cost_usd == pytest.approx(1_100.0 * 0.000625, rel=NEAR)
+    later = unwound(state, 1_900.0, now_us=START_US + 1)
+    assert later.cost_usd == pytest.approx(1_100.0 * 0.000625 + 800.0 * 0.0025, rel=NEAR)
+
+
+def test_LIQU_025_books_weigh_by_what_they_show() -> None:
+    now_us = START_US + 6_250_000
+    old = book_tick(source="venue:C2", bid_quantities=[3.0 * q for q in QUANTITIES])
+    state = told(old, book_tick(now_us))
+    assert unwound(state, 100.0, now_us=now_us).book_weight == pytest.approx(0.25 + 0.75 * 0.5)
+    assert unwound(state, 100.0, now_us=now_us, is_sell=False).book_weight == pytest.approx(0.75)
+
+
+@given(STEPS, SIZES, st.permutations(range(4)), st.floats(1.0, 1e6))
+def test_LIQU_025_order_in_which_markets_came_does_not_matter(
+    steps: list[int], sizes: list[float], order: list[int], notional: float
+) -> None:
+    answers = []
+    for numbers in (range(4), order):
+        ticks = [
+            book_tick(
+                START_US - 1_500_000 * number, source=f"m{number}",
+                bid_prices=[100.0 - each / (61 + number) for each in steps],
+                bid_quantities=[q / (3 + number) for q in sizes[: len(steps)]],
+            )
+            for number in numbers
+        ]  # fmt: skip
+        answers.append(unwound(told(*ticks), notional))
+    assert answers[0] == answers[1]
+
+
+def test_LIQU_026_asks_further_than_the_bound_of_all_models_still_cost_what_they_say() -> None:
+    tick = book_tick(ask_prices=[100.0625, 400.0], ask_quantities=[10.0, 10.0])
+    cost = [unwound(told(tick), n, is_sell=False).cost_usd for n in (2_000.0, 3_000.0, 4_000.0)]
+    assert cost[0] == pytest.approx(0.625 + 3_000.0)
+    assert cost[1] - cost[0] == pytest.approx(3_000.0)
+    assert cost[2] - cost[1] == pytest.approx(3_000.0)
 
 
 @given(STEPS, SIZES, NOTIONALS, NOTIONALS, st.integers(0, 10_000), st.floats(0.0, 3.0))
