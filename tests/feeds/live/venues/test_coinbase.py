@@ -178,6 +178,8 @@ def test_DCKW_037_a_product_that_does_not_match_is_halted() -> None:
     assert take(client, status(post_only=True), status(post_only=True)) == [
         Status("BTC-USD", "halted", "post_only")
     ]
+    listed = [{"name": "ticker", "product_ids": ["BTC-USD"]}]
+    assert take(client, {"type": "subscriptions", "channels": listed}) == []
     assert take(client, status(status="offline"), status(limit_only=True)) == [
         Status("BTC-USD", "halted", "offline"),
         Status("BTC-USD", "subscribed", "online"),

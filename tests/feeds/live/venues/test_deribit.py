@@ -221,6 +221,14 @@ def test_DCKW_015_a_fetch_that_fails_is_refused(body: object, code: str) -> None
     assert caught.value.code == code
 
 
+def test_DCKW_015_with_a_missing_trade_the_book_is_subscribed_anew() -> None:
+    client = started(DeribitClient(), (PERPETUAL, "trades"), (PERPETUAL, "book"))
+    messages = take(client, book(PERPETUAL, 10), deals(PERPETUAL, 5), deals(PERPETUAL, 7))
+    assert [each["method"] for each in sent(messages)] == ["public/unsubscribe", "public/subscribe"]
+    assert take(client, book(PERPETUAL, 12, 10)) == []
+    assert len(take(client, book(PERPETUAL, 13), book(PERPETUAL, 14, 13))) == 2
+
+
 def test_DCKW_015_of_many_missing_trades_the_last_thousand_are_fetched() -> None:
     client = started(DeribitClient(), (PERPETUAL, "trades"))
     gap, fetch, _ = take(client, deals(PERPETUAL, 5), deals(PERPETUAL, 5_006))[1:]
@@ -257,6 +265,17 @@ def test_DCKW_017_halts_of_instrument_index_and_platform_are_said_once_each() ->
         Status("", "halted", "maintenance"),
         Status("", "subscribed", "open"),
         Status("sol_usdc", "halted", "locked"),
+    ]
+
+
+def test_DCKW_017_a_confirmation_does_not_end_a_halt() -> None:
+    client = started(DeribitClient(), (PERPETUAL, "reference"), (LINEAR, "reference"))
+    take(client, ticker(PERPETUAL, state="halted"), notice("platform_state", {"maintenance": True}))
+    channels = [f"ticker.{PERPETUAL}.100ms", f"ticker.{LINEAR}.100ms", "platform_state"]
+    assert take(client, reply(2, channels)) == []
+    assert take(client, notice("platform_state", {"maintenance": False})) == [
+        Status("", "subscribed", "open"),
+        Status(PERPETUAL, "halted", "halted"),
     ]
 
 

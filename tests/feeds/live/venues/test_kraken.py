@@ -244,7 +244,8 @@ def test_DCKW_055_a_trade_left_out_is_a_gap_and_one_that_comes_twice_is_nothing(
     client = whole()
     messages = take(client, kraken("trade", "update", kraken_trade(7), kraken_trade(10)))
     assert messages[1] == Status("BTC/USD", "gap", "trades 8 to 9 are missing")
-    assert isinstance(messages[2], Trade)
+    assert [each["method"] for each in sent(messages)] == ["unsubscribe", "subscribe"]
+    assert isinstance(messages[-1], Trade)
     assert take(client, kraken("trade", "update", kraken_trade(10), kraken_trade(8))) == []
 
 
@@ -261,8 +262,15 @@ def test_DCKW_056_the_engine_and_a_pair_may_halt() -> None:
         Status("", "halted", "maintenance"),
         Status("", "subscribed", "online"),
     ]
+    taken = answer(2, result={"channel": "trade", "symbol": "BTC/USD"})
     halted = take(client, instruments(pair("ETH/USD", "delisted"), pair(status="cancel_only")))
     assert halted == [Status("BTC/USD", "halted", "cancel_only")]
+    # Neither a confirmation nor the engine's return ends the halt of a pair.
+    assert take(client, taken) == []
+    assert take(client, status("post_only"), taken, status("online"))[1:] == [
+        Status("", "subscribed", "online"),
+        Status("BTC/USD", "halted", "cancel_only"),
+    ]
     assert take(client, instruments(pair(status="limit_only"))) == [
         Status("BTC/USD", "subscribed", "limit_only")
     ]

@@ -336,7 +336,9 @@ exchange_time_us=1767601167028459, trade='10')
             for product in channel.product_ids or []:
                 if product in self._markets and (name, product) not in self._confirmed:
                     self._confirmed.add((name, product))
-                    messages.append(Status(product, "subscribed", name))
+                    # While it is halted, this would read as the end of the halt.
+                    if not self._markets[product].halted:
+                        messages.append(Status(product, "subscribed", name))
         return messages
 
     def _statuses(self, products: list[_Product] | None) -> list[Message]:

@@ -18,7 +18,8 @@ parts is inverse; everything else counts in the base asset. Volatilities are per
 The funding rate is `current_funding`, of eight hours.
 
 Gaps: prev_change_id has to be the change_id before it, else the book is subscribed anew. trade_seq rises
-by one; trades that are missing are fetched, the last 1,000 of them. A halted instrument is said to be
+by one; trades that are missing are fetched, the last 1,000 of them, and the book is subscribed anew
+with them. A halted instrument is said to be
 halted, and subscribed once it is open again.
 """
 
@@ -101,6 +102,7 @@ class DeribitClient:
         self._fetching: dict[str, tuple[Market, int, int]] = {}
         self._pending: list[Message] = []
         self._ids = 0
+        self._is_closed = False
 
     # -- what goes out -----------------------------------------------------------------------------
 
@@ -217,11 +219,11 @@ class DeribitClient:
         if isinstance(data, list):
             if market is None or not channel.startswith("trades."):
                 raise other_shape(VENUE, f"a list on {channel}")
-            return self._trades(market, data)
+            return self._trades(market, data, received_us)
         if data is None:
             raise other_shape(VENUE, f"no data on {channel}")
         if market is None:
-            return platform_of(data)
+            return self._platform(data)
         if data.timestamp is None:
             raise other_shape(VENUE, f"no timestamp on {channel}")
         time_us = data.timestamp * 1_000
@@ -234,6 +236,19 @@ class DeribitClient:
         if channel.startswith("ticker."):
             return ticker_of(market, data, time_us)
         raise other_shape(VENUE, f"an object on {channel}")
+
+    def _platform(self, data: Data) -> list[Message]:
+        """Return what the platform says; where it opens again, what is halted by itself is said again."""
+        messages = platform_of(data)
+        if data.maintenance is not None:
+            self._is_closed = data.maintenance
+        if data.maintenance is False:
+            messages += [
+                Status(market.name, "halted", market.state[:TEXT_MAX])
+                for market in self._markets.values()
+                if market.state != "open"
+            ]
+        return messages
 
     # -- books and trades --------------------------------------------------------------------------
 
@@ -255,28 +270,35 @@ class DeribitClient:
         if held < 0 or number <= held:
             return []  # the snapshot is on its way and newer, or all of it is known
         if previous != held:
-            market.change_id = -1
             reason = f"change {number} follows {previous}, held is {held}"
-            gap: list[Message] = [Status(market.name, "gap", reason)]
-            if self._awaited.ask(market.name, received_us):
-                gap.extend(Send(market.name, frame) for frame in self._renewal(market.name))
-            return gap
+            return self._gap(market, reason, received_us)
         market.change_id = number
         return [BookChange(market.name, bids, asks, time_us, number, number, previous)]
 
-    def _trades(self, market: Market, rows: list[TradeRow]) -> list[Message]:
+    def _gap(self, market: Market, reason: str, received_us: int) -> list[Message]:
+        """Take nothing of the book until the next snapshot, which is asked for."""
+        gap: list[Message] = [Status(market.name, "gap", reason)]
+        if "book" in market.wants:
+            market.change_id = -1
+            if self._awaited.ask(market.name, received_us):
+                gap.extend(Send(market.name, frame) for frame in self._renewal(market.name))
+        return gap
+
+    def _trades(self, market: Market, rows: list[TradeRow], received_us: int) -> list[Message]:
         messages: list[Message] = []
         if len(rows) > 1:
             rows.sort(key=lambda row: row.trade_seq)
-        if any(row.instrument_name != market.name for row in rows):
-            raise other_shape(VENUE, f"a trade of another instrument than {market.name}")
+        for row in rows:
+            if row.instrument_name != market.name:
+                raise other_shape(VENUE, f"a trade of another instrument than {market.name}")
         for row in rows:
             held = market.trade_seq
             if row.trade_seq <= held:
                 continue
             if 0 <= held < row.trade_seq - 1:
                 first, last = held + 1, row.trade_seq - 1
-                messages.append(Status(market.name, "gap", f"trades {first} to {last} are missing"))
+                missing = f"trades {first} to {last} are missing"
+                messages += self._gap(market, missing, received_us)
                 messages.append(
                     self._fetch(market, max(first, last + 1 - TRADES_FETCHED_MAX), last)
                 )
@@ -324,7 +346,10 @@ class DeribitClient:
         messages: list[Message] = []
         for channel in asked:
             if channel in taken:
-                messages.append(Status(self._name(channel), "subscribed", channel))
+                market = self._channels.get(channel)
+                # While it is halted, this would read as the end of the halt.
+                if not self._is_closed and (market is None or market.state == "open"):
+                    messages.append(Status(self._name(channel), "subscribed", channel))
             else:
                 messages.append(self._refused(channel, "left out of the venue's answer"))
         return messages

@@ -12,7 +12,9 @@ there; this one has no `reference` and no `options`: refused.
 
 Gaps: a book has no numbers, only a checksum after each change. So the client keeps the levels to compare
 (`verifies_books`); where they differ the book is subscribed anew. Until the decimals of a pair are known
-its changes go out without a checksum. trade_id rises by one; trades that are left out are a gap.
+its changes go out without a checksum. Only the ten best levels a side are compared: what is missed
+behind them shows when it comes there. trade_id rises by one; trades that are left out are a gap, and the
+book is subscribed anew with it.
 """
 
 from __future__ import annotations
@@ -312,7 +314,7 @@ class KrakenClient:
             elif channel == "ticker":
                 messages.append(_quote(market, item))
             else:
-                messages += _trade(market, item)
+                messages += self._trade(market, item, received_us)
         return messages
 
     def _book(self, market: _Market, kind: str, item: _Item, received_us: int) -> list[Message]:
@@ -355,13 +357,33 @@ class KrakenClient:
             market.book.apply(snapshot, received_us)
         return [snapshot]
 
-    def _gap(self, market: _Market, received_us: int) -> list[Message]:
-        """Take nothing of a book whose checksum differs until the next snapshot."""
-        market.has_book = False
-        gap: list[Message] = [Status(market.name, "gap", "the checksum of the book differs")]
-        if self._awaited.ask(market.name, received_us):
-            gap.extend(Send(market.name, frame) for frame in self._renewal(market.name))
+    def _gap(
+        self, market: _Market, received_us: int, reason: str = "the checksum of the book differs"
+    ) -> list[Message]:
+        """Take nothing of a book with a gap until the next snapshot, which is asked for."""
+        gap: list[Message] = [Status(market.name, "gap", reason)]
+        if "book" in market.wants:
+            market.has_book = False
+            if self._awaited.ask(market.name, received_us):
+                gap.extend(Send(market.name, frame) for frame in self._renewal(market.name))
         return gap
+
+    def _trade(self, market: _Market, item: _Item, received_us: int) -> list[Message]:
+        number, price, quantity, side = item.trade_id, item.price, item.qty, item.side
+        if number is None or price is None or quantity is None or side is None:
+            raise other_shape(VENUE, "a trade without trade_id, price, qty or side")
+        if item.timestamp is None:
+            raise other_shape(VENUE, "a trade without its time")
+        time_us = instant_us(item.timestamp, VENUE)
+        held = market.trade_id
+        if number <= held:
+            return []
+        market.trade_id = number
+        trade = Trade(market.name, price, quantity, side == "buy", time_us, str(number))
+        if 0 <= held < number - 1:
+            missing = f"trades {held + 1} to {number - 1} are missing"
+            return [*self._gap(market, received_us, missing), trade]
+        return [trade]
 
     def _instruments(self, pairs: list[_Pair]) -> list[Message]:
         messages: list[Message] = []
@@ -388,8 +410,13 @@ class KrakenClient:
         if item.system == self._system:
             return []
         self._system = item.system
-        kind = "subscribed" if item.system == "online" else "halted"
-        return [Status("", kind, item.system[:TEXT_MAX])]
+        if item.system != "online":
+            return [Status("", "halted", item.system[:TEXT_MAX])]
+        halted = [each for each in self._markets.values() if each.halted]
+        return [
+            Status("", "subscribed", item.system),
+            *(Status(each.name, "halted", each.halted) for each in halted),
+        ]
 
     # -- replies -----------------------------------------------------------------------------------
 
@@ -406,6 +433,9 @@ class KrakenClient:
             return []
         if result.channel != "instrument" and result.symbol not in self._markets:
             return [_unknown("symbol", result.symbol)]
+        market = self._markets.get(result.symbol)
+        if self._system != "online" or (market is not None and market.halted):
+            return []  # it would read as the end of the halt
         return [Status(result.symbol, "subscribed", result.channel[:TEXT_MAX])]
 
     def _question(self, number: int | None) -> tuple[str, list[str]] | None:
@@ -459,21 +489,3 @@ def _best(price: float | None, quantity: float | None) -> tuple[float, float]:
     if price is None or quantity is None or price < PRICE_MIN or quantity == 0.0:
         return 0.0, 0.0
     return price, quantity
-
-
-def _trade(market: _Market, item: _Item) -> list[Message]:
-    number, price, quantity, side = item.trade_id, item.price, item.qty, item.side
-    if number is None or price is None or quantity is None or side is None:
-        raise other_shape(VENUE, "a trade without trade_id, price, qty or side")
-    if item.timestamp is None:
-        raise other_shape(VENUE, "a trade without its time")
-    time_us = instant_us(item.timestamp, VENUE)
-    held = market.trade_id
-    if number <= held:
-        return []
-    market.trade_id = number
-    trade = Trade(market.name, price, quantity, side == "buy", time_us, str(number))
-    if 0 <= held < number - 1:
-        missing = f"trades {held + 1} to {number - 1} are missing"
-        return [Status(market.name, "gap", missing), trade]
-    return [trade]

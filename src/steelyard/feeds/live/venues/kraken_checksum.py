@@ -15,6 +15,7 @@ from zlib import crc32
 from steelyard.feeds.live.order_book import OrderBook
 
 CHECKED_LEVELS = 10
+_KNOWN_MAX = 2_000
 
 
 def text_checksum(bids: Sequence[tuple[str, str]], asks: Sequence[tuple[str, str]]) -> int:
@@ -47,11 +48,11 @@ def book_checksum(
     >>> book_checksum([(0.9, 0.1)], [(1.1, 2.0)], 1, 2)
     4057411052
     """
-    parts = []
-    for side in (asks, bids):
-        for price, quantity in side[:CHECKED_LEVELS]:
-            parts.append(f"{price:.{price_decimals}f}".replace(".", "").lstrip("0"))
-            parts.append(f"{quantity:.{quantity_decimals}f}".replace(".", "").lstrip("0"))
+    parts = [
+        _digits(price, quantity, price_decimals, quantity_decimals)
+        for side in (asks, bids)
+        for price, quantity in side[:CHECKED_LEVELS]
+    ]
     return crc32("".join(parts).encode())
 
 
@@ -64,9 +65,25 @@ def checksum_of(price_decimals: int, quantity_decimals: int) -> Callable[[OrderB
     >>> book.apply(BookChange("X", [], [(1.1, 2.0)], 2, checksum=4057411052))
     'applied'
     """
+    # From one change to the next most of the best levels stay as they are, and so do their digits.
+    known: dict[tuple[float, float], str] = {}
 
     def checksum(book: OrderBook) -> int:
         bids, asks = book.top(CHECKED_LEVELS)
-        return book_checksum(bids, asks, price_decimals, quantity_decimals)
+        if len(known) > _KNOWN_MAX:
+            known.clear()
+        parts = []
+        for level in (*asks, *bids):
+            digits = known.get(level)
+            if digits is None:
+                digits = known[level] = _digits(*level, price_decimals, quantity_decimals)
+            parts.append(digits)
+        return crc32("".join(parts).encode())
 
     return checksum
+
+
+def _digits(price: float, quantity: float, price_decimals: int, quantity_decimals: int) -> str:
+    """Return the digits of one level."""
+    price_text = f"{price:.{price_decimals}f}".replace(".", "").lstrip("0")
+    return price_text + f"{quantity:.{quantity_decimals}f}".replace(".", "").lstrip("0")
