@@ -106,6 +106,56 @@ def test_BINW_034_the_rebuilt_book_has_the_best_bid_and_ask_of_the_venue_at_ever
     assert [top for top, quoted in pairs if top != quoted] == []
 
 
+@pytest.mark.parametrize(("name", "kind", "symbol", "counts"), RECORDINGS[:2])
+def test_BINW_036_a_record_with_every_five_hundredth_change_lost_still_gives_the_same_book(
+    market_data: Path,
+    name: str,
+    kind: type[BinanceClient],
+    symbol: str,
+    counts: tuple[int, int, int],
+) -> None:
+    whole, lossy = (ready(kind(), Subscription(symbol, "book")) for _ in range(2))
+    book, again = OrderBook(20_000), OrderBook(20_000)
+    changes, compared = 0, 0
+    asked: list[str] = []
+    seen = Counter[str]()
+
+    def take(messages: list[Message], at_us: int) -> None:
+        seen.update(kinds(messages))
+        for message in messages:
+            if isinstance(message, Fetch):
+                asked.append(message.path)
+            elif isinstance(message, (BookSnapshot, BookChange)):
+                assert again.apply(message, at_us) == "applied"
+
+    for at_us, frame in lines_of(market_data / "raw_messages" / f"binance_{name}_20240808.txt.xz"):
+        is_answer = frame.startswith(b'{"lastUpdateId"')
+        if not (is_answer or b"@depth" in frame[:40]):
+            continue
+        if is_answer:
+            out = whole.fetched(asked[0], frame, at_us)
+            take(lossy.fetched(asked.pop(), frame, at_us), at_us)
+        else:
+            out = whole.receive(frame, at_us)
+            changes += 1
+            if changes % 500 != 499:
+                take(lossy.receive(frame, at_us), at_us)
+        for message in out:
+            if isinstance(message, (BookSnapshot, BookChange)):
+                assert book.apply(message, at_us) == "applied"
+        if asked and book.is_intact and changes % 7 == 0:
+            bids, asks = book.top(20_000)
+            told = {"lastUpdateId": book.sequence, "bids": bids, "asks": asks}
+            take(lossy.fetched(asked.pop(), msgspec.json.encode(told), at_us), at_us)
+        if again.sequence == book.sequence and book.is_intact:
+            levels = 20_000 if changes % 250 == 0 else 20
+            assert again.columns(levels) == book.columns(levels)
+            compared += 1
+    assert seen["gap"] == changes // 500
+    assert seen["BookSnapshot"] == 1 + seen["gap"]
+    assert compared > 0.95 * changes
+
+
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
