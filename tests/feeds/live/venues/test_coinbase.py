@@ -125,6 +125,33 @@ def test_DCKW_034_a_trade_left_out_is_a_gap_and_the_book_is_subscribed_anew() ->
     assert sent(take(only, match(1), match(5))) == []
 
 
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b'{"type":"l2upd',
+        {**UPDATE, "changes": [["buy", "nan", "1"]]},
+        {**UPDATE, "time": None},
+        {**UPDATE, "product_id": 7, "changes": 7},
+        {**SNAPSHOT, "asks": None},
+    ],
+)
+def test_DCKW_034_a_frame_of_a_book_that_cannot_be_read_is_a_gap(frame: object) -> None:
+    client = whole()
+    take(client, SNAPSHOT)
+    assert refusal(client, frame) in ("WIRE-E01", "WIRE-E02")
+    messages = take(client, UPDATE)
+    assert messages == [Status("BTC-USD", "gap", "a frame of the book cannot be read")]
+    assert [json.loads(each) for each in client.due(NOW_US)] == RENEWAL
+    assert len(take(client, SNAPSHOT, UPDATE)) == 2
+
+
+def test_DCKW_034_another_frame_that_cannot_be_read_leaves_the_book_alone() -> None:
+    client = whole()
+    take(client, SNAPSHOT)
+    assert refusal(client, match(1, price="nan")) == "WIRE-E02"
+    assert len(take(client, UPDATE)) == 1
+
+
 def test_DCKW_034_a_book_alone_watches_the_trades_and_hands_none_on() -> None:
     client = started(CoinbaseClient(), ("BTC-USD", "book"))
     assert take(client, match(1), match(2)) == []

@@ -189,6 +189,28 @@ def test_DCKW_053_a_missed_change_shows_in_the_next_one() -> None:
     assert kinds(take(client, update(both[1:], [], changed(both, [])))) == ["gap"]
 
 
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b'{"channel":"bo',
+        update([], [], -1),
+        update([], [], 1, timestamp="soon"),
+        update([], [], 1, timestamp="1960-01-01T00:00:00Z"),
+        {**snapshot(), "type": "other"},
+    ],
+)
+def test_DCKW_053_a_frame_of_a_book_that_cannot_be_read_is_a_gap(frame: object) -> None:
+    client = book_client()
+    take(client, instruments(pair()), snapshot())
+    assert refusal(client, frame) in ("WIRE-E01", "WIRE-E02")
+    messages = take(client, update([], [], CHECKSUM))
+    assert messages == [Status("BTC/USD", "gap", "a frame of the book cannot be read")]
+    assert len(client.due(NOW_US)) == 2
+    assert len(take(client, snapshot(), update([], [], CHECKSUM))) == 2
+    assert refusal(client, {"channel": "ticker", "data": 7}) == "WIRE-E02"
+    assert len(take(client, update([], [], CHECKSUM))) == 1
+
+
 def test_DCKW_053_levels_out_of_sight_are_let_go() -> None:
     client = started(KrakenClient(book_depth=10), ("BTC/USD", "book"))
     take(client, instruments(pair()), snapshot())

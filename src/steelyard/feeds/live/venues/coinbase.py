@@ -12,7 +12,8 @@ refuse the whole frame it is in.
 
 Gaps: level2_batch is numbered by nothing, so what tells is trade_id, which rises by one. A match that
 leaves some out, or a whole heartbeat's time without a match that the heartbeat before named, means that
-messages were dropped: trades are missing, and the book is subscribed anew. Tickers and matches that come
+messages were dropped: trades are missing, and the book is subscribed anew, as it is after a frame that
+cannot be read. Tickers and matches that come
 late (by sequence, by trade_id) are left out.
 
 The side of a match is the maker's: `sell` means that the taker bought.
@@ -20,7 +21,7 @@ The side of a match is the maker's: `sell` means that the taker bought.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import msgspec
@@ -114,6 +115,7 @@ class _Frame(msgspec.Struct, gc=False):
 
 class _AnyFrame(msgspec.Struct, gc=False):
     type: str
+    product_id: str = ""
 
 
 _FRAME = msgspec.json.Decoder(_Frame, strict=False)
@@ -121,6 +123,9 @@ _ANY_FRAME = msgspec.json.Decoder(_AnyFrame)
 _TYPES = frozenset(
     "ticker match last_match l2update snapshot heartbeat status subscriptions error".split()
 )
+
+
+_OF_BOOKS = frozenset(("l2update", "snapshot"))
 
 
 class _Market:
@@ -214,22 +219,41 @@ exchange_time_us=1767601167028459, trade='10')
             whole = decode(_FRAME, frame, VENUE)
         except InputError as error:
             return self._unfit(frame, error)
-        messages = self._said(whole, received_us)
+        try:
+            messages = self._said(whole, received_us)
+        except InputError:
+            if whole.type in _OF_BOOKS:
+                self._lose([whole.product_id])
+            raise
         if self._pending:
             messages = [*self._pending, *messages]
             self._pending = []
         return messages
 
     def _unfit(self, frame: bytes, error: InputError) -> list[Message]:
-        """Leave a type that is not known alone, whatever it holds: the venue says that there may be new ones."""
-        if error.code == "WIRE-E02":
-            try:
-                other = decode(_ANY_FRAME, frame, VENUE)
-            except InputError:
-                raise error from None
-            if other.type and other.type not in _TYPES:
-                return []
+        """Leave a type that is not known alone, whatever it holds: the venue says that there may be new ones.
+
+        Of a book a change that cannot be read is a change that is missing, and nothing later would tell.
+        """
+        try:
+            other = decode(_ANY_FRAME, frame, VENUE)
+        except InputError:
+            self._lose(self._markets)
+            raise error from None
+        if other.type in _OF_BOOKS:
+            self._lose([other.product_id] if other.product_id in self._markets else self._markets)
+        elif error.code == "WIRE-E02" and other.type and other.type not in _TYPES:
+            return []
         raise error
+
+    def _lose(self, names: Iterable[str]) -> None:
+        """Take nothing of these books until the next snapshot, which `due` asks for."""
+        for name in names:
+            market = self._markets.get(name)
+            if market is not None and market.has_book:
+                market.has_book = False
+                self._awaited.want(name)
+                self._pending.append(Status(name, "gap", "a frame of the book cannot be read"))
 
     def _said(self, whole: _Frame, received_us: int) -> list[Message]:
         kind = whole.type

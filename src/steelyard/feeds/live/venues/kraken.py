@@ -19,7 +19,7 @@ book is subscribed anew with it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import msgspec
@@ -270,22 +270,42 @@ class KrakenClient:
             whole = decode(_FRAME, frame, VENUE)
         except InputError as error:
             return self._unfit(frame, error)
-        messages = self._said(whole, received_us)
+        try:
+            messages = self._said(whole, received_us)
+        except InputError:
+            if whole.channel == "book" and isinstance(whole.data, list):
+                self._lose([item.symbol for item in whole.data])
+            raise
         if self._pending:
             messages = [*self._pending, *messages]
             self._pending = []
         return messages
 
     def _unfit(self, frame: bytes, error: InputError) -> list[Message]:
-        """Leave a channel nobody asked for alone, whatever it holds."""
-        if error.code == "WIRE-E02":
-            try:
-                channel = decode(_ANY_FRAME, frame, VENUE).channel
-            except InputError:
-                raise error from None
-            if channel and channel not in _READ:
-                return [_unknown("channel", channel)]
+        """Leave a channel nobody asked for alone, whatever it holds.
+
+        Of a book a change that cannot be read is a change that is missing; where it is not among the ten
+        best levels, no checksum tells.
+        """
+        try:
+            channel = decode(_ANY_FRAME, frame, VENUE).channel
+        except InputError:
+            self._lose(self._markets)
+            raise error from None
+        if channel == "book":
+            self._lose(self._markets)
+        elif error.code == "WIRE-E02" and channel and channel not in _READ:
+            return [_unknown("channel", channel)]
         raise error
+
+    def _lose(self, names: Iterable[str]) -> None:
+        """Take nothing of these books until the next snapshot, which `due` asks for."""
+        for name in names:
+            market = self._markets.get(name)
+            if market is not None and market.has_book:
+                market.has_book = False
+                self._awaited.want(name)
+                self._pending.append(Status(name, "gap", "a frame of the book cannot be read"))
 
     def _said(self, whole: _Frame, received_us: int) -> list[Message]:
         channel, data = whole.channel, whole.data
