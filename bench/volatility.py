@@ -220,9 +220,9 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
     rounds = 60 if parser.parse_args().quick else 300
     print_machine()
-    compare("numpy", numpy_average(), rounds, ">= 1.5")
+    compare("numpy", numpy_average(), rounds, ">= 1.2")
     if (pandas := peer("pandas")) is not None:
-        compare("pandas", pandas_average(pandas), min(rounds, 60), ">= 50")
+        compare("pandas", pandas_average(pandas), min(rounds, 60), ">= 20")
     time_moves(rounds)
     time_matrix(rounds)
 

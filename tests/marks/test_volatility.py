@@ -168,8 +168,9 @@ def test_VOLA_060_implied_may_come_before_the_index() -> None:
 
 def test_VOLA_070_drift_is_z_sigma_root_age_rounded_up() -> None:
     state = walking()
-    robust = reading_of(state).horizons[0].robust_volatility
-    assert robust is not None
+    both = [each.robust_volatility for each in reading_of(state).horizons[:2]]
+    assert None not in both
+    robust = max(each for each in both if each is not None)
     assert robust == pytest.approx(SIGMA, rel=0.5)
     for age_us in (1, 999, SECOND_US, 60 * SECOND_US, 10**9):
         exact = 3.0 * robust * math.sqrt(age_us / YEAR_US) * 1e6
@@ -185,7 +186,7 @@ def test_VOLA_070_floor_ceiling_and_the_unknown() -> None:
     assert drift_ppm(VolatilityState(), 1, SECOND_US, RULES) == math.ceil(3.0 * second)
     assert drift_ppm(walking(9), 1, SECOND_US, RULES) == math.ceil(3.0 * second)
     assert drift_ppm(walking(sigma=0.01), 1, SECOND_US, RULES) == math.ceil(0.2 * second) == 107
-    assert drift_ppm(walking(sigma=90.0), 1, SECOND_US, RULES) == math.ceil(20.0 * second)
+    assert drift_ppm(walking(sigma=90.0), 1, SECOND_US, RULES) == math.ceil(50.0 * second)
 
 
 @given(st.integers(0, 10**15), st.integers(0, 10**15))

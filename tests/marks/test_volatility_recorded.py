@@ -14,12 +14,13 @@ from steelyard.marks.realised import MEDIAN_FACTOR
 from steelyard.marks.regime import Regime
 from steelyard.marks.volatility import (
     VolatilityState,
+    drift_ppm,
     observe_index,
     read_correlation,
     read_volatility,
 )
 from steelyard.terms.volatility_rules import YEAR_US, Horizon
-from tests.marks.volatility_roles import MINUTE_US, RULES
+from tests.marks.volatility_roles import MINUTE_US, RULES, SECOND_US
 
 CALM = "stress_1m/2025-06_calm_binance_spot_{}USDT_1m.parquet"
 MAY = "stress_1m/2021-05_binance_spot_{}USDT_1m.parquet"
@@ -139,3 +140,39 @@ def test_VOLA_092_bitcoin_and_ether_go_together_in_the_recorded_month(market_dat
     rho = expected[0, 1] / np.sqrt(expected[0, 0] * expected[1, 1])
     assert reading.matrix[0][1] == pytest.approx(rho, abs=0.01)
     assert reading.matrix[0][1] > 0.7
+
+
+def beyond(prices: pd.Series[float], age_us: int, tolerance_us: int) -> float:
+    """Return the share of moves over an age that go beyond the drift stated at their start."""
+    state = VolatilityState()
+    times, values = prices.index.to_numpy(), prices.to_numpy()
+    ends = np.searchsorted(times, times + age_us).tolist()
+    outside, count = 0, 0
+    for number, (at_us, price) in enumerate(prices.items()):
+        observe_index(state, 1, price, at_us, RULES)
+        end = ends[number]
+        if number < 60 or end == len(times) or times[end] - at_us > age_us + tolerance_us:
+            continue
+        drift = drift_ppm(state, 1, int(times[end] - at_us), RULES)
+        outside += bool(abs(values[end] / price - 1.0) * 1e6 > drift)
+        count += 1
+    assert count > 1_000
+    return outside / count
+
+
+@pytest.mark.parametrize("name", [CALM, MAY])
+@pytest.mark.parametrize("minutes", [1, 5])
+def test_VOLA_093_few_moves_of_minutes_go_beyond_the_drift(
+    market_data: Path, name: str, minutes: int
+) -> None:
+    assert beyond(closes(market_data, name.format("BTC")), minutes * MINUTE_US, 0) < 0.022
+
+
+def test_VOLA_093_few_moves_of_the_cascade_go_beyond_the_drift(market_data: Path) -> None:
+    path = market_data / "oct10_2025" / "trades_1s_2045_2215.parquet"
+    if not path.exists():
+        pytest.skip("the seconds of 10 October 2025 are not among the recorded markets")
+    table = parquet.read_table(path, filters=[("venue", "=", "coinbase"), ("base", "=", "DOGE")])
+    ends = table["ts"].to_numpy().astype("datetime64[us]").astype(np.int64) + SECOND_US
+    prices = pd.Series(table["close"].to_numpy(), index=ends).sort_index()
+    assert beyond(prices, 5 * SECOND_US, SECOND_US) < 0.025

@@ -350,19 +350,23 @@ def read_correlation(
 def drift_ppm(state: VolatilityState, asset_slot: int, age_us: int, rules: VolatilityRules) -> int:
     """Return by how many parts per million an index price of `age_us` may be off, rounded up.
 
-    z·σ·√(age/year)·10⁶, σ the robust volatility of the shortest horizon kept between floor and ceiling, or
-    volatility_unknown while there is none; at most drift_ppm_max.
+    z·σ·√(age/year)·10⁶, at most drift_ppm_max. σ: the higher robust volatility of the two shortest horizons, so
+    that it rises with the first and does not fall into every lull, kept between floor and ceiling; while
+    neither is known volatility_unknown.
 
     >>> [drift_ppm(VolatilityState(), 1, age, VolatilityRules()) for age in (0, 1_000_000, 60_000_000)]
     [0, 1603, 12415]
     """
     assert age_us >= 0
-    volatility = rules.volatility_unknown
     asset = state.assets.get(asset_slot)
-    if asset is not None and asset.horizons[0].robust_weight >= rules.weight_min:
-        realised = asset.horizons[0]
-        volatility = sqrt(realised.robust / realised.robust_weight)
-        volatility = max(rules.volatility_floor, min(rules.volatility_ceiling, volatility))
+    variance = -1.0
+    if asset is not None:
+        for realised in asset.horizons[:2]:
+            if realised.robust_weight >= rules.weight_min:
+                variance = max(variance, realised.robust / realised.robust_weight)
+    volatility = rules.volatility_unknown
+    if variance >= 0.0:
+        volatility = max(rules.volatility_floor, min(rules.volatility_ceiling, sqrt(variance)))
     drift = rules.drift_z * volatility * sqrt(age_us / YEAR_US) * PPM
     return min(rules.drift_ppm_max, ceil(drift))
 

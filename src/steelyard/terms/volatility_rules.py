@@ -64,7 +64,7 @@ class VolatilityRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     horizons: tuple[Horizon, ...] = HOUSE_HORIZONS
     weight_min: float = 0.1
     volatility_floor: float = 0.2
-    volatility_ceiling: float = 20.0
+    volatility_ceiling: float = 50.0
     volatility_unknown: float = 3.0
     drift_z: float = 3.0
     drift_ppm_max: int = PPM // 2
