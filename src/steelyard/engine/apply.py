@@ -49,6 +49,7 @@ def apply_event(engine: Engine, event: Event) -> list[Outcome]:
     moved = sorted({*moved, *also})  # tidy-ok: sorted
     if moved:
         engine.revalue(moved)
+        engine.cadence.revalued(event)
         engine.needs_pass = True
     outcomes += notices(market)
     engine.needs_pass |= market.has_aged

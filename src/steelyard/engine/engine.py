@@ -21,6 +21,7 @@ from steelyard.actions import DepthState, Outcome, Venue
 from steelyard.book import Book, SystemLedger, slot_of
 from steelyard.engine.admission import admit
 from steelyard.engine.apply import apply_event
+from steelyard.engine.cadence import Cadence
 from steelyard.engine.pass_ import run_pass
 from steelyard.engine.queries import EngineQueries
 from steelyard.engine.shard import Shard, shard_of_slot
@@ -73,6 +74,7 @@ class Engine(EngineQueries):
         self.stopped: BaseException | None = None
         self.on_decision: Callable[[str, AccountRisk], None] | None = None
         self.stopwatch = Stopwatch()
+        self.cadence = Cadence()
         self.venue = Venue(
             self.market, self.ledger, self.depth, method, self.locate, self.equity_of
         )
@@ -111,7 +113,10 @@ class Engine(EngineQueries):
         self.seq += 1
         self.origin_seqs[event.origin] = event.origin_seq
         outcomes = apply_event(self, event)
+        was_due = self.needs_pass or bool(self.touched)
         outcomes += run_pass(self)
+        if was_due:
+            self.cadence.decided(event, self.mark_ages_us())
         return outcomes
 
     def load_only(self, event: AccountsLoaded) -> list[Outcome]:

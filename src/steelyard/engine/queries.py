@@ -11,6 +11,7 @@ from steelyard.book.orders import RestingOrder
 from steelyard.engine.shard import Shard
 from steelyard.margin import AccountRisk, RiskColumns, explain_unit
 from steelyard.margin.order_margin import order_margin
+from steelyard.marks.guard import TRUSTED
 from steelyard.quantities import InvariantError
 from steelyard.terms import Method
 from steelyard.terms.account import UNIT_SEPARATOR, unit_name
@@ -82,6 +83,15 @@ class EngineQueries:
         protected = market.is_protected[market.underlying_of[:count]]
         mask: list[bool] = (market.has_mark[:count] & ~protected).tolist()
         return mask
+
+    def mark_ages_us(self) -> list[int]:
+        """Return how old the index of every asset is that may be decided on now."""
+        market = self.market
+        return [
+            market.time_us - index.price_time_us
+            for index in market.indices
+            if index.condition in TRUSTED and index.good_price > 0.0
+        ]
 
     # -- asking ----------------------------------------------------------------------------------
 
