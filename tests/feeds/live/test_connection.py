@@ -183,8 +183,9 @@ def test_CONN_007_without_a_server_it_tries_on_until_told_to_stop() -> None:
 
 def test_CONN_008_a_frame_that_cannot_be_read_is_counted_and_the_connection_goes_on() -> None:
     frames = ["?", TRADE, "trade BTC x 1 1", b"\xff\xfe", "error full", TRADE]
+    rules = msgspec.structs.replace(QUICK, errors_in_row_max=3)  # two in a row, three in all
     with live_server(Script(on_connect=frames)) as server:
-        transcript = talk(server, PlainClient, BOTH, until=has_trades(2))
+        transcript = talk(server, PlainClient, BOTH, until=has_trades(2), rules=rules)
     health = transcript.health
     assert health.errors == {"WIRE-E01": 2, "WIRE-E02": 1, "WIRE-E03": 1}
     assert health.connects == 1
@@ -216,6 +217,7 @@ def test_CONN_010_text_and_binary_frames_compressed_or_not_are_read_alike(
     prices = [m.price for m in transcript.messages if isinstance(m, Trade)]
     assert prices == [float(price) for price in range(1, 2001)] * 2
     assert transcript.health.bytes == 2 * len(long)
+    assert transcript.health.connects == 1
 
 
 def test_CONN_011_a_flood_arrives_whole_and_in_order() -> None:

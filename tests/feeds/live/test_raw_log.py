@@ -96,6 +96,23 @@ def test_CONN_052_a_compressed_file_cut_at_any_byte_gives_a_start_of_its_frames(
     assert most >= len(frames) - 1
 
 
+@pytest.mark.parametrize("is_compressed", [False, True])
+def test_CONN_061_what_is_older_than_a_second_survives_a_writer_that_never_closed(
+    tmp_path: Path, is_compressed: bool
+) -> None:
+    frames = [RawFrame("a", "received", n * 400_000, os.urandom(30)) for n in range(1, 42)]
+    writer = RawLogWriter(tmp_path, is_compressed=is_compressed)
+    for frame in frames:
+        writer.write(frame.connection, frame.direction, frame.time_us, frame.payload)
+    found, damage = split(recording_files(tmp_path)[0])
+    assert found == frames[: len(found)]
+    assert len(found) >= len(frames) - 2
+    assert all(each.is_tail for each in damage)
+    writer.flush()
+    assert split(recording_files(tmp_path)[0])[0] == frames
+    writer.close()
+
+
 @settings(max_examples=200)
 @given(data=st.data())
 def test_CONN_053_damage_anywhere_is_reported_and_costs_only_the_frames_it_touches(

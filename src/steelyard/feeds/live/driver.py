@@ -268,9 +268,9 @@ class LiveDriver:
             state.faults["malformed"] = f"exchange time {stated_us}"
             self._touched[id(state)] = state
             return
-        before = state.now()[0]
+        had_faults = bool(state.faults)
         state.price_seen(received_us, stated_us)
-        if before != state.now()[0]:
+        if had_faults or state.faults:
             self._touched[id(state)] = state
         self.counts.prices += 1
         key = (state.row.name, state.row.asset)

@@ -53,13 +53,15 @@ class SourceState:
 
     def price_seen(self, received_us: int, exchange_time_us: int) -> None:
         """A price came: what a price ends is over, and the clocks are compared."""
-        for fault in _ENDED_BY_A_PRICE:
-            self.faults.pop(fault, None)
+        faults = self.faults
+        if faults:
+            for fault in _ENDED_BY_A_PRICE:
+                faults.pop(fault, None)
         self._skew.add(received_us, exchange_time_us)
         if self._skew.is_off:
-            self.faults["clock"] = "the exchange time is further from ours than the bound"
-        else:
-            self.faults.pop("clock", None)
+            faults["clock"] = "the exchange time is further from ours than the bound"
+        elif faults:
+            faults.pop("clock", None)
 
     def disconnected(self, reason: str) -> None:
         """The connection ended: nothing that was known of the source holds any longer."""
