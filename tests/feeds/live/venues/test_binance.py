@@ -101,6 +101,15 @@ def test_BINW_002_a_stream_of_the_other_place_is_refused_and_not_left_silent() -
     assert "/market" in out[1].reason
 
 
+def test_BINW_002_what_is_served_nowhere_does_not_choose_the_place() -> None:
+    wanted = [Subscription("BTCUSDT", each) for each in ("options", "book", "quotes")]
+    client = BinanceUsdmClient()
+    assert client.split(wanted) == [wanted]
+    assert client.address(wanted).startswith("/public/stream?streams=btcusdt@depth@100ms/")
+    out = ready(client, *wanted).receive(book_ticker("BTCUSDT"), NOW_US)
+    assert kinds(out) == ["Quote", "refused"]
+
+
 def test_BINW_002_split_keeps_to_the_most_a_connection_carries() -> None:
     wanted = [Subscription(f"C{number}USDT", "book") for number in range(2_100)]
     groups = BinanceSpotClient().split(wanted)

@@ -57,7 +57,16 @@ COINM_CONTRACT_SIZES: Mapping[str, float] = {"BTCUSD": 100.0, "*": 10.0}
 
 
 class BinanceSpotClient(BinanceClient):
-    """The spot market: trades, quotes, book. Markets as BTCUSDT or btcusdt."""
+    """The spot market: trades, quotes, book. Markets as BTCUSDT or btcusdt.
+
+    >>> from steelyard.feeds.live.client import Subscription
+    >>> client = BinanceSpotClient()
+    >>> client.address([Subscription("BTCUSDT", "quotes")])
+    '/stream?streams=btcusdt@bookTicker'
+    >>> client.receive(b'{"stream":"btcusdt@bookTicker","data":{"u":7,"s":"BTCUSDT","b":"64000.0",'
+    ...     b'"B":"3.5","a":"64000.1","A":"2"}}', 0)
+    [Quote(market='BTCUSDT', bid=64000.0, bid_quantity=3.5, ask=64000.1, ask_quantity=2.0, exchange_time_us=0)]
+    """
 
     terms = SPOT_TERMS
     api = "/api/v3"
@@ -89,6 +98,11 @@ class BinanceUsdmClient(FuturesClient):
     """USD-M futures: trades, quotes, book, mark and index price, funding, open interest.
 
     Quantities are in units of the base asset already. Markets as BTCUSDT.
+
+    >>> from steelyard.feeds.live.client import Subscription
+    >>> [len(group) for group in BinanceUsdmClient().split(
+    ...     [Subscription("BTCUSDT", each) for each in ("trades", "quotes", "book", "reference")])]
+    [2, 2]
     """
 
     terms = USDM_TERMS
@@ -107,6 +121,14 @@ class BinanceCoinmClient(FuturesClient):
     A contract of S dollars at price P is S / P units of the base asset; open interest is taken at the
     last mark price. Markets as BTCUSD_PERP. contract_sizes: dollars by pair, "*" for every other pair;
     a pair that it does not hold is refused. Errors: WIRE-E02 for a size that is not above zero.
+
+    >>> from steelyard.feeds.live.client import Subscription
+    >>> client = BinanceCoinmClient()
+    >>> client.address([Subscription("BTCUSD_PERP", "trades")])
+    '/stream?streams=btcusd_perp@aggTrade'
+    >>> client.receive(b'{"stream":"btcusd_perp@aggTrade","data":{"e":"aggTrade","s":"BTCUSD_PERP",'
+    ...     b'"a":9,"p":"50000","q":"4","T":1700000000000,"m":false}}', 0)[0].quantity
+    0.008
     """
 
     terms = COINM_TERMS

@@ -95,8 +95,9 @@ class BinanceClient:
     def split(self, subscriptions: Sequence[Subscription]) -> list[list[Subscription]]:
         """Return the subscriptions in groups that one connection each can carry."""
         groups: dict[str, list[Subscription]] = {}
+        elsewhere = self._route(subscriptions)
         for each in subscriptions:
-            groups.setdefault(self.routes.get(each.channel, ""), []).append(each)
+            groups.setdefault(self.routes.get(each.channel, elsewhere), []).append(each)
         most = self.terms.subscriptions_max
         return [
             group[start : start + most]
@@ -107,7 +108,7 @@ class BinanceClient:
     def address(self, subscriptions: Sequence[Subscription]) -> str:
         """Return the path with the names of the first streams, e.g. /stream?streams=btcusdt@aggTrade."""
         names = self._take(subscriptions)[:STREAMS_IN_ADDRESS_MAX]
-        route = self.routes.get(subscriptions[0].channel, "") if subscriptions else ""
+        route = self._route(subscriptions)
         streams = "/".join(quote(name, safe="@!_") for name in names)
         return f"{route}/stream?streams={streams}" if streams else f"{route}/stream"
 
@@ -188,6 +189,10 @@ class BinanceClient:
 
     # -- inside ------------------------------------------------------------------------------------
 
+    def _route(self, subscriptions: Sequence[Subscription]) -> str:
+        """Return where the first subscription is served that is served at a place of its own."""
+        return next((self.routes[s.channel] for s in subscriptions if s.channel in self.routes), "")
+
     def _refusal(self, subscription: Subscription, route: str) -> str:
         """Return why a subscription cannot be served, empty if it can."""
         symbol = subscription.market.upper()
@@ -209,7 +214,7 @@ class BinanceClient:
 
     def _take(self, subscriptions: Sequence[Subscription]) -> list[str]:
         """Set up what is subscribed and return the names of the streams, each once."""
-        route = self.routes.get(subscriptions[0].channel, "") if subscriptions else ""
+        route = self._route(subscriptions)
         self._streams.clear()
         self._books.clear()
         self._snapshots.clear()
