@@ -233,7 +233,7 @@ def test_DCKW_038_a_conversation_with_coinbase() -> None:
     class Quick(CoinbaseClient):
         terms = hastened(CoinbaseClient.terms)
 
-    wanted = [Subscription("BTC-USD", kind) for kind in ("trades", "quotes", "book")]  # type: ignore[arg-type]
+    wanted = [Subscription("BTC-USD", kind) for kind in ("trades", "quotes", "book")]
     wanted.append(Subscription(BAD, "trades"))
 
     def is_done(transcript: Transcript) -> bool:
@@ -326,7 +326,7 @@ def test_DCKW_059_a_conversation_with_kraken() -> None:
     class Quick(KrakenClient):
         terms = hastened(KrakenClient.terms)
 
-    wanted = [Subscription("BTC/USD", kind) for kind in ("trades", "book")]  # type: ignore[arg-type]
+    wanted = [Subscription("BTC/USD", kind) for kind in ("trades", "book")]
     wanted.append(Subscription(BAD, "trades"))
 
     def is_done(transcript: Transcript) -> bool:
