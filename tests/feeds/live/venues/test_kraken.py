@@ -90,7 +90,7 @@ def changed(bids: Levels, asks: Levels, decimals: tuple[int, int] = (1, 8)) -> i
 
 
 def book_client(**options: bool) -> KrakenClient:
-    return started(KrakenClient(**options), ("BTC/USD", "book"))  # type: ignore[arg-type]
+    return started(KrakenClient(**options), ("BTC/USD", "book"))
 
 
 def whole() -> KrakenClient:
@@ -140,7 +140,9 @@ def test_DCKW_052_floats_give_the_checksum_of_the_texts(
         [(text(p, price_decimals), text(q, decimals)) for p, q in each] for each in (bids, asks)
     ]
     floats = [numbers(each) for each in texts]
-    assert book_checksum(*floats, price_decimals, decimals) == text_checksum(*texts)
+    assert book_checksum(floats[0], floats[1], price_decimals, decimals) == text_checksum(
+        texts[0], texts[1]
+    )
 
 
 def test_DCKW_053_a_book_that_checks_goes_out_with_its_checksums() -> None:
