@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from steelyard.marks.index import IndexReading
-from steelyard.marks.sources import NEVER_US, Source, drift_ppm
+from steelyard.marks.sources import NEVER_US, Source, SourceTerms, drift_ppm
 from steelyard.quantities import PPM
 from steelyard.terms.index_rules import IndexRules
 from steelyard.ticks import PriceDecision
@@ -50,6 +50,23 @@ class AssetIndex:
         self.hold_since_us = 0
         self.agreed_since_us = -1
         self.decision: PriceDecision | None = None
+        self.tiers = 1
+
+    @property
+    def has_second_tier(self) -> bool:
+        """Return whether any source stands by for the others."""
+        return self.tiers > 1
+
+    def list_source(self, name: str, terms: SourceTerms) -> None:
+        """Add a source, or change the terms of one; its last word is kept."""
+        known = self.source(name)
+        if known is None:
+            self.numbers[name] = len(self.sources)
+            self.sources.append(Source(name, terms))
+        else:
+            known.terms = terms
+        self.weights.clear()
+        self.tiers = max(source.terms.tier for source in self.sources)
 
     def source(self, name: str) -> Source | None:
         """Return a source by its name, or None."""
@@ -130,6 +147,7 @@ class AssetIndex:
         sources, condition, reading, *numbers, decision = record
         index.sources = [Source.restore(each) for each in sources]
         index.numbers = {source.name: i for i, source in enumerate(index.sources)}
+        index.tiers = max((source.terms.tier for source in index.sources), default=1)
         index.condition = condition
         index.reading = IndexReading(*reading)
         (

@@ -165,66 +165,80 @@ def read_index(of: Readable, now_us: int, rules: IndexRules, tier: int = 2) -> I
     used: list[int] = []
     prices: list[float] = []
     changes_at_us = NEVER_US
+    last = rules.averaging == "last"
     for number, source in enumerate(of.sources):
         if source.terms.tier > tier:
             source.verdict = STANDBY
             continue
-        price = source.value(now_us, rules) * of.usd_rates[number]
-        verdict = source.obstacle(now_us) or _doubt(source, price, of.last_good, rules)
+        verdict = source.obstacle(now_us)
+        if not verdict:
+            price = source.price if last else source.value(now_us, rules)
+            price *= of.usd_rates[number]
+            verdict = _doubt(source, price, of.last_good, rules)
         if verdict:
             source.verdict = verdict
             continue
         used.append(number)
         prices.append(price)
-        changes_at_us = min(changes_at_us, source.stale_at_us())
+        stale_at_us = source.exchange_time_us + source.terms.stale_after_us
+        if stale_at_us < changes_at_us:
+            changes_at_us = stale_at_us + 1
     if not used:
         return IndexReading(0.0, False, 0, 0, 0, 0, NEVER_US)
+    sources = of.sources if len(used) == len(of.sources) else [of.sources[i] for i in used]
     key = tuple(used)
     weights = of.weights.get(key)
     if weights is None:
-        weights = capped_weights([of.sources[i] for i in used], rules.operator_share_ppm_max)
-        of.weights[key] = weights
-    counted = [(p, w) for p, w in zip(prices, weights, strict=True) if w > 0]
-    median = weighted_median([p for p, _ in counted], [w for _, w in counted])
-    return _agreement(of, used, prices, weights, median, rules, changes_at_us)
+        weights = of.weights[key] = capped_weights(sources, rules.operator_share_ppm_max)
+    heard = Heard(sources, prices, weights, changes_at_us)
+    return _agreement(heard, _median_of(heard), of.drift_rate_ppm, rules)
+
+
+class Heard(NamedTuple):
+    """The sources that are used: their prices in USD, their weights, and when the first goes stale."""
+
+    sources: Sequence[Source]
+    prices: list[float]
+    weights: list[int]
+    changes_at_us: int
+
+
+def _median_of(heard: Heard) -> float:
+    """Return the weighted median of what is heard; a source of no weight has no say."""
+    if 0 not in heard.weights:
+        return weighted_median(heard.prices, heard.weights)
+    pairs = [(p, w) for p, w in zip(heard.prices, heard.weights, strict=True) if w]
+    return weighted_median([p for p, _ in pairs], [w for _, w in pairs])
 
 
 def _doubt(source: Source, usd: float, last_good: float, rules: IndexRules) -> str:
     """Return why a price is not used though its source is fresh, or an empty text."""
     if not usd > 0.0:
         return QUOTE
-    if source.confidence * PPM > rules.confidence_ppm_max * source.price:
+    if source.confidence and source.confidence * PPM > rules.confidence_ppm_max * source.price:
         return UNCERTAIN
-    if last_good > 0.0:
-        ratio = usd / last_good
-        if not 1.0 / rules.price_jump_factor <= ratio <= rules.price_jump_factor:
-            return ABSURD
+    factor = rules.price_jump_factor
+    if last_good > 0.0 and not last_good <= usd * factor <= last_good * factor * factor:
+        return ABSURD
     return ""
 
 
-def _agreement(
-    of: Readable,
-    used: list[int],
-    prices: list[float],
-    weights: list[int],
-    median: float,
-    rules: IndexRules,
-    changes_at_us: int,
-) -> IndexReading:
+def _agreement(heard: Heard, median: float, rate_ppm: int, rules: IndexRules) -> IndexReading:
     """Judge who agrees with the median and whether that is a quorum."""
     total = reached = 0
     agreeing: list[Source] = []
-    newest_us = max(of.sources[i].exchange_time_us for i in used)
-    for number, price, weight in zip(used, prices, weights, strict=True):
-        source = of.sources[number]
+    times: list[int] = []
+    newest_us = max([source.exchange_time_us for source in heard.sources])
+    near = rules.agreement_ppm * median
+    for source, price, weight in zip(heard.sources, heard.prices, heard.weights, strict=True):
         total += weight
-        if (
-            abs(price - median) * PPM
-            <= width_ppm(source, newest_us, of.drift_rate_ppm, rules) * median
-        ):
+        apart = abs(price - median) * PPM
+        # Most stand within the part of their width that needs no root.
+        if apart <= near or apart <= width_ppm(source, newest_us, rate_ppm, rules) * median:
             source.verdict = USED
             reached += weight
             agreeing.append(source)
+            times.append(source.exchange_time_us)
         else:
             source.verdict = DEVIATING
     operators = independent_operators(agreeing)
@@ -233,10 +247,10 @@ def _agreement(
         and len(agreeing) >= rules.quorum_sources
         and operators >= rules.quorum_operators
     )
-    times = sorted(source.exchange_time_us for source in agreeing)
+    times.sort()
     middle = times[(len(times) - 1) // 2] if times else 0
     return IndexReading(
-        median, has_quorum, len(used), len(agreeing), operators, middle, changes_at_us
+        median, has_quorum, len(heard.prices), len(agreeing), operators, middle, heard.changes_at_us
     )
 
 
@@ -247,10 +261,11 @@ def independent_operators(sources: Sequence[Source]) -> int:
     on too, does not.
     """
     heard = {s.terms.operator for s in sources if not s.terms.resells}  # tidy-ok: only counted
+    resellers = [s for s in sources if s.terms.resells]
     count = len(heard)
-    for source in sorted(sources, key=lambda each: each.terms.operator):
+    for source in sorted(resellers, key=lambda each: each.terms.operator):
         terms = source.terms
-        if terms.resells and terms.operator not in heard and heard.isdisjoint(terms.resells):
+        if terms.operator not in heard and heard.isdisjoint(terms.resells):
             count += 1
             heard.update(terms.resells, (terms.operator,))
     return count

@@ -145,7 +145,7 @@ def read_asset(
         flow += left * book.order_flow
         turnover += left * book.order_turnover
     signed = traded = value_day = 0.0
-    for each in known.trades.values():
+    for _, each in sorted(known.trades.items()):
         one = trade_flow(each, now_us, rules)
         signed, traded, value_day = signed + one[0], traded + one[1], value_day + one[2]
     total, own = open_interest(known, now_us, rules)

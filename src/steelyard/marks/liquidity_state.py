@@ -147,7 +147,8 @@ def trade_flow(
 def open_interest(asset: AssetLiquidity, now_us: int, rules: LiquidityRules) -> tuple[float, float]:
     """Return open interest over all venues whose word is not too old, and our own part, in units."""
     total = own = 0.0
-    for units, is_own, time_us in asset.open_interest.values():
+    # In order of name: a state that was restored adds up in the same order, to the last bit.
+    for _, (units, is_own, time_us) in sorted(asset.open_interest.items()):
         if now_us - time_us <= rules.open_interest_stale_after_us:
             total += units
             own += units if is_own else 0.0

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from steelyard.marks.guard import AssetIndex
 from steelyard.marks.liquidity import LiquidityState
 from steelyard.marks.signals import SignalState
-from steelyard.marks.sources import NEVER_US, Source, SourceTerms
+from steelyard.marks.sources import NEVER_US, SourceTerms
 from steelyard.marks.volatility import VolatilityState
 from steelyard.terms import Asset, Instrument
 from steelyard.terms.asset import USDC
@@ -166,16 +166,9 @@ class MarketState:
             tuple(sorted(self._operator(each) for each in listed.resells)),
             listed.frozen_after_us,
         )
-        index = self.indices[asset]
-        index.weights.clear()
+        self.indices[asset].list_source(listed.source, terms)
         if quote >= 0 and asset not in self.quoted_in.setdefault(quote, []):
             self.quoted_in[quote].append(asset)
-        known = index.source(listed.source)
-        if known is not None:
-            known.terms = terms
-            return
-        index.numbers[listed.source] = len(index.sources)
-        index.sources.append(Source(listed.source, terms))
 
     def restore_index(self, asset: int, record: list[Any]) -> None:
         """Fill the index of an asset from its record in a snapshot."""

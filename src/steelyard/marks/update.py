@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from steelyard.marks.funding import observe_premium
-from steelyard.marks.guard import HEALTHY, SECOND_TIER, TRUSTED, UNFIT, UNSEEN
+from steelyard.marks.guard import DECIDED, HEALTHY, SECOND_TIER, TRUSTED, UNFIT, UNSEEN
 from steelyard.marks.index import IndexReading, Readable, read_index
 from steelyard.marks.liquidity import apply_book, impact_prices
 from steelyard.marks.market import IndexNotice, MarketState, SourceNotice
@@ -21,6 +21,7 @@ from steelyard.marks.volatility import drift_ppm as volatility_drift_ppm
 from steelyard.marks.volatility import observe_index
 from steelyard.quantities import PPM
 from steelyard.terms import Method
+from steelyard.terms.index_rules import IndexRules
 from steelyard.ticks import (
     BookTick,
     PriceBatch,
@@ -176,7 +177,8 @@ def pass_time(market: MarketState, time_us: int, method: Method) -> list[int]:
 def age_indices(market: MarketState, method: Method) -> None:
     """Bring up to date what the age of every index adds to the initial requirement."""
     for asset in range(1, len(market.assets)):
-        _age(market, asset, method)
+        rules = method.index_rules(market.assets[asset].name)
+        _age(market, asset, _drift_rate(market, asset, method), rules)
 
 
 def reread_indices(market: MarketState, assets: list[int], method: Method) -> list[int]:
@@ -201,7 +203,8 @@ def reread_index(market: MarketState, asset: int, method: Method) -> bool:
     """
     index = market.indices[asset]
     rules = method.index_rules(market.assets[asset].name)
-    reading, tier = _read(market, asset, method)
+    rate_ppm = _drift_rate(market, asset, method)
+    reading, tier = _read(market, asset, rate_ppm, rules)
     condition, price, look_again_us = index.judge(reading, tier, market.time_us, rules)
     market.changes_at_us[asset] = min(reading.changes_at_us, look_again_us)
     was = int(market.index_units[asset]), bool(market.is_protected[asset])
@@ -209,10 +212,10 @@ def reread_index(market: MarketState, asset: int, method: Method) -> bool:
         condition = UNFIT
     if condition in TRUSTED:
         index.accept(condition, price, reading.price_time_us)
-        if asset:
+        if asset and condition != DECIDED:
             shown = market.index_price(asset)
             observe_index(market.volatilities, asset, shown, market.time_us, method.volatility)
-    _set_condition(market, asset, condition, reading, method)
+    _set_condition(market, asset, condition, rate_ppm, rules)
     if asset == 0:
         return False
     is_clamped = _clamp_bases(market, asset, 1_000 * rules.basis_bound_ppm)
@@ -222,22 +225,20 @@ def reread_index(market: MarketState, asset: int, method: Method) -> bool:
     return True
 
 
-def _read(market: MarketState, asset: int, method: Method) -> tuple[IndexReading, int]:
+def _read(
+    market: MarketState, asset: int, rate_ppm: int, rules: IndexRules
+) -> tuple[IndexReading, int]:
     """Return the reading of the first tier, or of both where it has no quorum, and note new verdicts."""
     index = market.indices[asset]
-    rules = method.index_rules(market.assets[asset].name)
     before = [source.verdict for source in index.sources]
     rates = [
         1.0 if source.terms.quote < 0 else float(market.quote_rate[source.terms.quote])
         for source in index.sources
     ]
-    readable = Readable(
-        index.sources, rates, index.good_price, _drift_rate(market, asset, method), index.weights
-    )
-    has_second = any(source.terms.tier > 1 for source in index.sources)
+    readable = Readable(index.sources, rates, index.good_price, rate_ppm, index.weights)
     tier = 1
-    reading = read_index(readable, market.time_us, rules, 1 if has_second else 2)
-    if has_second and not reading.has_quorum:
+    reading = read_index(readable, market.time_us, rules, 1 if index.has_second_tier else 2)
+    if index.has_second_tier and not reading.has_quorum:
         tier = 2
         reading = read_index(readable, market.time_us, rules, 2)
     for source, verdict in zip(index.sources, before, strict=True):
@@ -264,21 +265,21 @@ def _show(market: MarketState, asset: int, price: float) -> bool:
 
 
 def _set_condition(
-    market: MarketState, asset: int, condition: str, reading: IndexReading, method: Method
+    market: MarketState, asset: int, condition: str, rate_ppm: int, rules: IndexRules
 ) -> None:
     """Note a new condition and what follows from it: protection, age, the rate others convert by."""
     index = market.indices[asset]
+    reading = index.reading
     is_trusted = condition in TRUSTED
     if asset:
         market.is_protected[asset] = not is_trusted
     market.had_quorum[asset] |= condition in (HEALTHY, SECOND_TIER)
     if asset or index.sources:
-        rules = method.index_rules(market.assets[asset].name)
         price = market.index_price(asset) if asset else reading.price
         is_pegged = is_trusted and abs(price - 1.0) * PPM <= rules.depeg_ppm
         market.quote_rate[asset] = price if is_pegged else 0.0
     if is_trusted or condition != index.condition:
-        _age(market, asset, method)
+        _age(market, asset, rate_ppm, rules)
     if condition != index.condition:
         index.condition = condition
         if condition != UNSEEN:
@@ -290,10 +291,8 @@ def _set_condition(
             )  # fmt: skip
 
 
-def _age(market: MarketState, asset: int, method: Method) -> None:
+def _age(market: MarketState, asset: int, rate_ppm: int, rules: IndexRules) -> None:
     """Bring up to date what the age of one index adds, and note whether that changed."""
-    rules = method.index_rules(market.assets[asset].name)
-    rate_ppm = _drift_rate(market, asset, method)
     age_ppm = market.indices[asset].age_ppm(market.time_us, rate_ppm, rules) if asset else 0
     changed = bool(age_ppm != market.age_ppm[asset])
     market.age_ppm[asset] = age_ppm
