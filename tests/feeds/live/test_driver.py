@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from math import nan
 from typing import TypeVar
 
@@ -18,8 +20,8 @@ from steelyard.feeds.live.config import (
     MarketRow,
     SourceRow,
 )
-from steelyard.feeds.live.connection import ConnectionState, Health
 from steelyard.feeds.live.driver import DriverRules, LiveDriver
+from steelyard.feeds.live.health import ConnectionState, Health
 from steelyard.feeds.live.messages import (
     BookChange,
     BookSnapshot,
@@ -477,3 +479,14 @@ def test_LIVE_050_whatever_comes_every_event_keeps_the_rules_of_the_engine(
     numbers_seen = [event.origin_seq for event in events]
     assert numbers_seen == list(range(1, len(events) + 1))
     assert all(msgspec.msgpack.encode(event) for event in events)
+
+
+def test_LIVE_051_document_driver_and_recordings_need_no_package_for_sockets() -> None:
+    names = "config driver raw_log text_log registry skew source_state".split()
+    program = "import sys\nsys.modules['aiohttp'] = None\n" + "\n".join(
+        f"import steelyard.feeds.live.{name}" for name in names
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

@@ -229,7 +229,7 @@ def test_CONN_059_a_recorded_connection_played_again_says_the_same(tmp_path: Pat
             until=lambda t: len(t.of(Trade)) == 3,
         )  # fmt: skip
     writer.close()
-    again = list(replay(read_recording(tmp_path), lambda _: PlainClient()))
+    again = list(replay(read_recording(tmp_path), lambda _: PlainClient(), lambda _: ()))
     messages = [m for _, said, _ in again for m in said if type(m).__name__ != "Fetch"]
     assert messages == transcript.messages
     assert {name for name, _, _ in again} == {"test"}
@@ -242,6 +242,6 @@ def test_CONN_059_a_recorded_connection_played_again_says_the_same(tmp_path: Pat
 
 def test_CONN_060_a_damaged_stretch_is_a_gap_of_every_connection() -> None:
     frames = [FRAMES[2], Damage("f", 5, 7, "no frame", False), FRAMES[2]]
-    said = list(replay(iter(frames), lambda _: PlainClient()))
+    said = list(replay(iter(frames), lambda _: PlainClient(), lambda _: ()))
     assert said[1] == ("alpha", [Status("", "gap", "f: no frame at 5")], 1_000_002)
     assert said[0] == said[2]

@@ -23,13 +23,15 @@ import ssl
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Literal, Protocol
+from typing import Protocol
 
 import aiohttp
 import msgspec
 
 from steelyard.feeds.live.client import Subscription, VenueClient
 from steelyard.feeds.live.fetching import Fetcher, FetchRules, retry_after_us
+from steelyard.feeds.live.health import ConnectionState as ConnectionState
+from steelyard.feeds.live.health import Health as Health
 from steelyard.feeds.live.messages import Fetch, Message, Send, Status
 from steelyard.feeds.live.outbox import Outbox
 from steelyard.feeds.live.raw_log import Direction
@@ -37,9 +39,6 @@ from steelyard.feeds.live.skew import SkewEstimator, SkewRules
 from steelyard.feeds.live.troubles import ConnectionTrouble, FetchTrouble
 from steelyard.feeds.live.troubles import trouble as trouble
 from steelyard.quantities import InputError, SteelyardError
-
-ConnectionState = Literal["connecting", "open", "up", "waiting", "stopped"]
-
 
 _KEEPER_WAIT_US = 200_000  # how often the keeper looks, when nothing asks for more
 _FRAMES_PER_TURN = 64  # after so many frames at once the other tasks get their turn
@@ -77,37 +76,6 @@ class ConnectionRules(msgspec.Struct, frozen=True):
     health_interval_us: int = 1_000_000
     fetch: FetchRules = FetchRules()
     skew: SkewRules = SkewRules()
-
-
-class Health(msgspec.Struct):
-    """What a connection says of itself.
-
-    state: connecting, open (nothing read yet), up, waiting (for the next attempt), stopped. connects:
-    handshakes that succeeded. frames, bytes: received. errors: how often, by code. gaps: Status messages
-    of that kind. skew_us, is_clock_off: as a SkewEstimator has them for all frames. times: UTC
-    microseconds, 0 for never.
-    """
-
-    name: str
-    venue: str
-    state: ConnectionState = "connecting"
-    attempts: int = 0
-    connects: int = 0
-    frames: int = 0
-    bytes: int = 0
-    messages: int = 0
-    sent: int = 0
-    fetches: int = 0
-    gaps: int = 0
-    restarts: int = 0
-    errors: dict[str, int] = {}
-    errors_in_row: int = 0
-    last_error: str = ""
-    last_error_us: int = 0
-    last_frame_us: int = 0
-    next_attempt_us: int = 0
-    skew_us: int | None = None
-    is_clock_off: bool = False
 
 
 class _RestartAskedError(Exception):

@@ -15,7 +15,7 @@ from math import inf
 import msgspec
 
 from steelyard.feeds.live.config import BookRow, FeedsConfig, InstrumentRow, operator_of_source
-from steelyard.feeds.live.connection import Health
+from steelyard.feeds.live.health import Health
 from steelyard.feeds.live.messages import (
     BookChange,
     BookSnapshot,

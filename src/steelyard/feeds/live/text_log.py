@@ -11,11 +11,11 @@ Plain, .gz or .xz. A line of another form is reported as damage.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
-from steelyard.feeds.live.client import VenueClient
+from steelyard.feeds.live.client import Subscription, VenueClient
 from steelyard.feeds.live.messages import Message, Status
 from steelyard.feeds.live.raw_log import (
     MARKER,
@@ -109,12 +109,16 @@ def read_recording(path: Path) -> Iterator[RawFrame | Damage]:
 
 
 def replay(
-    frames: Iterator[RawFrame | Damage], make_client: Callable[[str], VenueClient]
+    frames: Iterator[RawFrame | Damage],
+    make_client: Callable[[str], VenueClient],
+    subscriptions: Callable[[str], Sequence[Subscription]],
 ) -> Iterator[tuple[str, list[Message], int]]:
     """Yield (connection, messages, received_us) as the connection itself gave them.
 
-    A client is made for a connection's first frame and after each `opened`; a frame that cannot be read
-    is one Status of kind "malformed" (an error of the venue's own: "refused"), a damaged stretch one of kind "gap" of every connection.
+    A client is made, and told of its subscriptions, for a connection's first frame and after each
+    `opened`; both functions get the connection's name. A frame that cannot be read is one Status of kind
+    "malformed" (an error of the venue's own: "refused"), a damaged stretch one of kind "gap" of every
+    connection.
     """
     clients: dict[str, VenueClient] = {}
     last_us = 0
@@ -127,7 +131,9 @@ def replay(
         last_us = frame.time_us
         name = frame.connection
         if frame.direction == "opened" or name not in clients:
-            clients[name] = make_client(name)
+            clients[name] = client = make_client(name)
+            client.address(subscriptions(name))
+            client.opening(subscriptions(name))
         if frame.direction not in ("received", "fetched"):
             continue
         try:
