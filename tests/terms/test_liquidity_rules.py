@@ -7,6 +7,7 @@ import math
 import msgspec
 import pytest
 
+from steelyard.terms import load_method
 from steelyard.terms.liquidity_rules import HOUSE_LIQUIDITY, LiquidityRules, liquidity_checks
 
 
@@ -15,6 +16,7 @@ def test_LIQU_031_rules_of_the_house_hold() -> None:
     assert all(holds for holds, _, _ in checks)
     named = [field.removeprefix("liquidity.") for _, field, _ in checks]
     assert sorted(named) == sorted(LiquidityRules.__struct_fields__)
+    assert load_method().liquidity_rules("default") == HOUSE_LIQUIDITY
 
 
 @pytest.mark.parametrize("field", LiquidityRules.__struct_fields__)
