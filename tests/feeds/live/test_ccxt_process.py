@@ -14,8 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from steelyard.feeds.live import ccxt_worker
 from steelyard.feeds.live.ccxt_lines import CcxtReader
 from steelyard.feeds.live.ccxt_process import WORKER, CcxtRules, run_ccxt
 from steelyard.feeds.live.client import Subscription
@@ -31,6 +33,7 @@ from steelyard.feeds.live.messages import (
 )
 from steelyard.feeds.live.venues.reading import ContractUnit
 from steelyard.quantities import InputError
+from tests.support import ccxt_library
 from tests.support.live_server import Action, Route, Script, live_server, now_us
 from tests.support.mutation import mutants
 
@@ -262,31 +265,37 @@ def test_OBYW_042_a_dead_worker_is_replaced(tmp_path: Path) -> None:
     assert "malformed" in heard.kinds()
 
 
-def test_OBYW_042_a_silent_worker_is_replaced(tmp_path: Path) -> None:
-    hung = [*says(READY, MARKET), {"pause": 60}]
-    slow = [*says(line("starting")), {"pause": 60}]
+@pytest.mark.parametrize(
+    ("script", "rules"),
+    [
+        (says(READY, MARKET), CcxtRules(first_wait_us=10_000, silence_us=300_000)),
+        (says(line("starting")), CcxtRules(first_wait_us=10_000, start_timeout_us=1_500_000)),
+    ],
+)
+def test_OBYW_042_a_silent_worker_is_replaced(
+    tmp_path: Path, script: list[dict[str, object]], rules: CcxtRules
+) -> None:
     heard = listen(
         [Subscription(SPOT, "trades")],
         lambda h: any(isinstance(m, Trade) for m in h.messages),
-        rules=CcxtRules(
-            first_wait_us=10_000,
-            start_timeout_us=2_000_000,
-            silence_us=300_000,
-            end_timeout_us=200_000,
+        rules=msgspec.structs.replace(rules, end_timeout_us=200_000),
+        timeout_s=9.0,  # less than a silence the rules leave alone
+        **stand_in(
+            tmp_path, [*script, {"pause": 60}], [*says(READY, MARKET, TRADE), {"stay": True}]
         ),
-        **stand_in(tmp_path, hung, slow, [*says(READY, MARKET, TRADE), {"stay": True}]),
     )
-    assert heard.health.errors == {"CCXT-E05": 2}
+    assert set(heard.health.errors) == {"CCXT-E05"}
 
 
 def test_OBYW_042_lines_that_are_too_long_or_never_readable_end_a_worker(tmp_path: Path) -> None:
-    long = [*says(READY, "x" * 200_000), {"stay": True}]
+    long = [*says(READY, "x" * 300_000), {"stay": True}]
     bad = [*says(READY, *["noise"] * 20), {"stay": True}]
+    roomy = TRADE[:-1] + ', "note": "' + "x" * 100_000 + '"}'
     heard = listen(
         [Subscription(SPOT, "trades")],
         lambda h: any(isinstance(m, Trade) for m in h.messages),
-        rules=CcxtRules(first_wait_us=10_000, line_bytes_max=65_536, errors_in_row_max=10),
-        **stand_in(tmp_path, long, bad, [*says(READY, MARKET, TRADE), {"stay": True}]),
+        rules=CcxtRules(first_wait_us=10_000, line_bytes_max=131_072, errors_in_row_max=10),
+        **stand_in(tmp_path, long, bad, [*says(READY, MARKET, roomy), {"stay": True}]),
     )
     assert heard.health.errors["CCXT-E06"] == 1
     assert heard.health.errors["WIRE-E01"] == 11
@@ -373,6 +382,30 @@ def test_OBYW_044_what_the_library_cannot_do_is_said(library_python: str) -> Non
         python=library_python,
     )
     assert heard.health.attempts >= 2
+
+
+def test_OBYW_044_errors_in_a_row_are_answered_by_longer_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 9:
+            raise asyncio.CancelledError
+
+    def note(kind: str, **fields: object) -> None:
+        assert (kind, fields["market"]) == ("status", SPOT)
+
+    async def fail() -> None:
+        raise ccxt_library.NetworkError("no route")
+
+    monkeypatch.setattr(ccxt_worker.asyncio, "sleep", sleep)
+    monkeypatch.setattr(ccxt_worker, "say", note)
+    worker = ccxt_worker.Worker(ccxt_library, None, 3)
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(worker.watch(SPOT, fail))
+    assert waits == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
 
 
 def test_OBYW_044_a_worker_ends_when_its_parent_is_gone(library_python: str) -> None:

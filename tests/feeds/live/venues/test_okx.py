@@ -168,6 +168,18 @@ def test_OBYW_004_an_option_learns_its_contract_value_by_family() -> None:
     assert read.quantity == 1.0  # 100 contracts of 0.01 BTC
 
 
+def test_OBYW_004_a_coin_margined_contract_learns_that_it_counts_dollars() -> None:
+    client = OkxClient()
+    client.opening([Subscription(INVERSE, "trades")])
+    trade = push("trades", INVERSE, {**TRADE_ROW, "px": "60000", "sz": "30"})
+    fetch = client.receive(trade, NOW_US)[0]
+    assert isinstance(fetch, Fetch)
+    client.fetched(fetch.path, instruments((INVERSE, "100", "1", "inverse")), NOW_US)
+    (read,) = client.receive(trade, NOW_US)
+    assert isinstance(read, Trade)
+    assert read.quantity == 0.05
+
+
 def test_OBYW_005_a_book_follows_its_numbers() -> None:
     client = subscribed((SPOT, "book"))
     (snapshot,) = client.receive(
@@ -335,6 +347,10 @@ def test_OBYW_008_an_option_is_put_together_from_its_channels() -> None:
     (last,) = client.receive(push("tickers", OPTION, gone), NOW_US)
     assert isinstance(last, OptionTicker)
     assert (last.bid, last.ask, last.mark_volatility) == (None, 0.052, 0.55)
+    earlier = {"markPx": "0.051", "ts": str(MS - 1)}
+    (marked,) = client.receive(push("mark-price", OPTION, earlier), NOW_US)
+    assert isinstance(marked, OptionTicker)
+    assert (marked.mark, marked.exchange_time_us) == (0.051, time_us + 3_000)
 
 
 def test_OBYW_008_a_family_says_the_volatilities_of_all_its_options() -> None:

@@ -87,9 +87,7 @@ from steelyard.feeds.live.venues.reading import (
     volatility_or_none,
 )
 
-PING_AFTER_US = (
-    15_000_000  # without a frame for so long a ping is due; the venue hangs up after 30 s
-)
+PING_AFTER_US = 15_000_000  # without a frame for so long; the venue hangs up after 30 s
 REQUEST_BYTES_MAX = 60_000
 RETRY_US = 5_000_000  # until a fetch without an answer is asked again
 SERVICE_UPGRADE = "64008"
