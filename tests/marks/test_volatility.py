@@ -294,6 +294,17 @@ def test_VOLA_080_a_restart_from_the_record_goes_on_bit_for_bit(
     assert said(restored) == said(state)
 
 
+def test_VOLA_080_a_variance_of_garch_that_has_moved_is_restored() -> None:
+    state = VolatilityState()
+    set_garch(state, 1, GARCH)
+    times = np.arange(1, 301, dtype=np.int64) * SECOND_US
+    feed(state, 1, brownian(SIGMA, times, 4), (times + START_US).tolist())
+    assert state.garch[1].variance != Garch(GARCH).variance
+    restored = VolatilityState.restore(state.record())
+    assert restored.garch[1].variance == state.garch[1].variance
+    assert restored.garch[1].parameters == GARCH
+
+
 def test_VOLA_080_changed_horizons_begin_anew_where_they_are_new() -> None:
     state = walking(300)
     kept = state.assets[1].horizons[0].record()[2]
