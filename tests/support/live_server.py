@@ -38,10 +38,10 @@ QUICK = ConnectionRules(
     first_wait_us=10_000,
     wait_us_max=50_000,
     healthy_us=60_000_000,
-    connect_timeout_us=1_000_000,
+    connect_timeout_us=3_000_000,
     close_timeout_us=100_000,
     health_interval_us=20_000,
-    fetch=FetchRules(interval_us=1_000, timeout_us=500_000, first_wait_us=5_000),
+    fetch=FetchRules(interval_us=1_000, timeout_us=2_000_000, first_wait_us=5_000),
 )
 
 
