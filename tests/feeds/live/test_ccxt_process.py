@@ -83,6 +83,7 @@ def listen(
     python: str = sys.executable,
     timeout_s: float = 40.0,
     rules: CcxtRules = QUICK,
+    clock: Callable[[], int] = now_us,
     **more: Any,
 ) -> Heard:
     """Run until `until` holds; fail when it does not in time."""
@@ -111,7 +112,7 @@ def listen(
                 python=python,
                 on_messages=on_messages,
                 on_health=on_health,
-                clock=now_us,
+                clock=clock,
                 stop=stop,
                 rules=rules,
                 **more,
@@ -256,6 +257,8 @@ def test_OBYW_042_a_dead_worker_is_replaced(tmp_path: Path) -> None:
     heard = listen(
         [Subscription(SPOT, "trades")],
         lambda h: sum(isinstance(m, Trade) for m in h.messages) >= 3,
+        rules=msgspec.structs.replace(QUICK, first_wait_us=20_000, jitter=0.0),
+        clock=lambda: 1_000,
         **stand_in(tmp_path, dying, dying, [*says(READY, MARKET, TRADE), {"stay": True}]),
     )
     assert heard.health.attempts == 3
@@ -263,6 +266,8 @@ def test_OBYW_042_a_dead_worker_is_replaced(tmp_path: Path) -> None:
     assert heard.health.errors["WIRE-E01"] == 2
     assert "status 9: killed" in next(h.last_error for h in heard.healths if h.state == "waiting")
     assert "malformed" in heard.kinds()
+    waits_us = [h.next_attempt_us - 1_000 for h in heard.healths if h.state == "waiting"]
+    assert waits_us == [20_000, 40_000]
 
 
 @pytest.mark.parametrize(
