@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from steelyard.actions import SourceChanged, BadDebt, Closed, Outcome, ProtectionChanged
+from steelyard.actions import BadDebt, Closed, Outcome, ProtectionChanged, SourceChanged
 from steelyard.decisions import State
 from steelyard.terms import AccountRecord
 from tests.support.venue import (
@@ -40,7 +40,8 @@ def test_ACTN_040_one_venue_alone_liquidates_nobody() -> None:
     assert venue.state("long") is State.HEALTHY
     outcomes = venue.protect("BTC")
     assert ProtectionChanged("BTC", True) in outcomes
-    assert venue.quote("alpha", "BTC", 50_000.0) == []
+    told = venue.quote("alpha", "BTC", 50_000.0)
+    assert {type(outcome) for outcome in told} == {SourceChanged}
     assert venue.mark(BTC_LINEAR) == LINEAR_100K
 
 

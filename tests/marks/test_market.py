@@ -77,7 +77,7 @@ def test_MARK_007_the_next_change_is_the_first_instant_a_source_is_lost(
 ) -> None:
     sources = Readable(
         [speaker(100.0, 1, n, at, limit) for n, (at, limit) in enumerate(times)],
-        [1.0] * len(times), 0.0, 1_600, {},
+        [1.0] * len(times), 0.0, lambda: 1_600, {},
     )  # fmt: skip
     reading = read_index(sources, 1_000, RULES)
     if not reading.used:

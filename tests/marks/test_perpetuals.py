@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from steelyard.marks import observe_basis, perpetual_mark, smoothed_basis
 from steelyard.marks.perpetuals import round_half_even
-from steelyard.marks.update import reread_index
+from steelyard.marks.update import follow_parameters, reread_index
 from tests.marks.roles import COIN, INVERSE, METHOD, START_US, Sources
 
 BOUND_PPB = 1_000 * METHOD.index_rules("C").basis_bound_ppm
@@ -103,7 +103,7 @@ def test_MARK_010_a_narrower_bound_holds_at_once() -> None:
     venue.quote(110.0, 110.0, START_US + 10**15)
     assert int(venue.market.basis_ppb[0]) >= 4_999_000
     venue.method = venue.method.with_parameter("index.default.basis_bound_ppm", "1000")
-    assert reread_index(venue.market, COIN, venue.method)
+    follow_parameters(venue.market, venue.method)
     assert venue.market.basis_ppb[0] == 1_000_000
     assert venue.market.mark_units[0] == 1_001_000
     assert not reread_index(venue.market, COIN, venue.method)

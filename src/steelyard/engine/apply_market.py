@@ -23,7 +23,7 @@ from steelyard.marks import (
 from steelyard.marks.garch import GarchParameters
 from steelyard.marks.liquidity import apply_open_interest, apply_trade
 from steelyard.marks.signals import SignalChange, age_signals, apply_signal, list_signal
-from steelyard.marks.update import reread_indices, take_book
+from steelyard.marks.update import follow_parameters, reread_indices, take_book
 from steelyard.marks.volatility import set_garch
 from steelyard.ticks import (
     AssetListed,
@@ -147,9 +147,7 @@ def _heston_update(engine: Engine, event: HestonUpdate) -> Applied:
 def _parameter_change(engine: Engine, event: ParameterChange) -> Applied:
     engine.set_method(engine.method.with_parameter(event.path, event.value_json))
     market = engine.market
-    for index in market.indices:
-        index.weights.clear()
-    reread_indices(market, list(range(len(market.assets))), engine.method)
+    follow_parameters(market, engine.method)
     return [], list(range(len(market.assets)))
 
 

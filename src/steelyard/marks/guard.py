@@ -13,11 +13,12 @@ Only healthy, second_tier and decided are not protected. A protected asset keeps
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from steelyard.marks.index import IndexReading
+from steelyard.marks.index import Heard, IndexReading
 from steelyard.marks.sources import NEVER_US, Source, SourceTerms, drift_ppm
 from steelyard.quantities import PPM
 from steelyard.terms.index_rules import IndexRules
@@ -34,7 +35,8 @@ TRUSTED = frozenset({HEALTHY, SECOND_TIER, DECIDED})
 class AssetIndex:
     """The sources of one asset and the state of its guard.
 
-    good_price: USD, last accepted; price_time_us: exchange time it held for.
+    heard: what the last reading used, kept while every source is used and quotes in USD, so that the next
+    word of one of them is one step and not all. good_price: USD, last accepted; price_time_us: exchange time it held for.
     hold_price, hold_since_us: a jump that waits. agreed_since_us: −1 while there is no quorum.
     """
 
@@ -51,6 +53,7 @@ class AssetIndex:
         self.agreed_since_us = -1
         self.decision: PriceDecision | None = None
         self.tiers = 1
+        self.heard: Heard | None = None
 
     @property
     def has_second_tier(self) -> bool:
@@ -66,6 +69,7 @@ class AssetIndex:
         else:
             known.terms = terms
         self.weights.clear()
+        self.heard = None
         self.tiers = max(source.terms.tier for source in self.sources)
 
     def source(self, name: str) -> Source | None:
@@ -115,7 +119,7 @@ class AssetIndex:
             self.decision = None
             self.price_time_us = price_time_us
 
-    def age_ppm(self, now_us: int, rate_ppm: int, rules: IndexRules) -> int:
+    def age_ppm(self, now_us: int, drift_rate_ppm: Callable[[], int], rules: IndexRules) -> int:
         """Return what the age of the last good price adds to the initial requirement, in ppm.
 
         In whole steps, rounded up, so that not every microsecond is a new requirement.
@@ -125,7 +129,7 @@ class AssetIndex:
         age_us = now_us - self.price_time_us
         if age_us <= rules.age_free_us:
             return 0
-        steps = -(-drift_ppm(age_us, rate_ppm) // AGE_STEP_PPM)
+        steps = -(-drift_ppm(age_us, drift_rate_ppm()) // AGE_STEP_PPM)
         return min(rules.age_ppm_max, steps * AGE_STEP_PPM)
 
     @staticmethod

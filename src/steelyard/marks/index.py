@@ -15,7 +15,7 @@ the ones removed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from steelyard.marks.sources import (
@@ -145,15 +145,47 @@ def _added(weights: list[float], indices: Sequence[int]) -> float:
 
 class Readable(NamedTuple):
     """What an index is read from. usd_rates: USD of one unit of each source's quote currency, 0.0 for
-    one that cannot be converted. last_good: USD, 0.0 before there was one. drift_rate_ppm: how far the price
-    may move in a second. weights: cache of
-    `capped_weights` by the numbers of the used sources."""
+    one that cannot be converted. last_good: USD, 0.0 before there was one. drift_rate_ppm: gives how far the
+    price may move in a second. weights: cache of `capped_weights` by the numbers of the used sources."""
 
     sources: Sequence[Source]
     usd_rates: Sequence[float]
     last_good: float
-    drift_rate_ppm: int
+    drift_rate_ppm: Callable[[], int]
     weights: dict[tuple[int, ...], list[int]]
+
+
+class Heard:
+    """The sources that are used, side by side: prices in USD, weights, exchange times, and the first
+    instant at which each is stale. numbers: which of the asset's sources they are."""
+
+    __slots__ = ("numbers", "prices", "sources", "stale_us", "times_us", "weights")
+
+    def __init__(self) -> None:
+        self.numbers: list[int] = []
+        self.sources: list[Source] = []
+        self.prices: list[float] = []
+        self.weights: list[int] = []
+        self.times_us: list[int] = []
+        self.stale_us: list[int] = []
+
+    def add(self, number: int, source: Source, price: float) -> None:
+        """Add a source that is used."""
+        self.numbers.append(number)
+        self.sources.append(source)
+        self.prices.append(price)
+        self.times_us.append(source.exchange_time_us)
+        self.stale_us.append(source.stale_at_us())
+
+    def replace(self, number: int, source: Source) -> None:
+        """Take the new word of a source that quotes in USD and was used; every source is."""
+        self.prices[number] = source.price
+        self.times_us[number] = source.exchange_time_us
+        self.stale_us[number] = source.stale_at_us()
+
+    def is_believable(self, last_good: float, factor: float) -> bool:
+        """Return whether no price is beyond a multiple of the last good index."""
+        return last_good <= min(self.prices) * factor and max(self.prices) <= last_good * factor
 
 
 def read_index(of: Readable, now_us: int, rules: IndexRules, tier: int = 2) -> IndexReading:
@@ -162,85 +194,68 @@ def read_index(of: Readable, now_us: int, rules: IndexRules, tier: int = 2) -> I
     A source is fresh while now − exchange time ≤ its own stale_after_us; age is counted in exchange
     time because a feed can be late by minutes and still arrive.
     """
-    used: list[int] = []
-    prices: list[float] = []
-    changes_at_us = NEVER_US
-    last = rules.averaging == "last"
+    return read_heard(hear(of, now_us, rules, tier), of.drift_rate_ppm, rules)
+
+
+def hear(of: Readable, now_us: int, rules: IndexRules, tier: int) -> Heard:
+    """Return the sources that may be used; the others get the verdict that says why not."""
+    heard = Heard()
     for number, source in enumerate(of.sources):
         if source.terms.tier > tier:
             source.verdict = STANDBY
             continue
+        price = 0.0
         verdict = source.obstacle(now_us)
         if not verdict:
-            price = source.price if last else source.value(now_us, rules)
-            price *= of.usd_rates[number]
-            verdict = _doubt(source, price, of.last_good, rules)
+            price = source.value(now_us, rules) * of.usd_rates[number]
+            verdict = doubt(source, price, of.last_good, rules)
         if verdict:
             source.verdict = verdict
-            continue
-        used.append(number)
-        prices.append(price)
-        stale_at_us = source.exchange_time_us + source.terms.stale_after_us
-        if stale_at_us < changes_at_us:
-            changes_at_us = stale_at_us + 1
-    if not used:
-        return IndexReading(0.0, False, 0, 0, 0, 0, NEVER_US)
-    sources = of.sources if len(used) == len(of.sources) else [of.sources[i] for i in used]
-    key = tuple(used)
+        else:
+            heard.add(number, source, price)
+    key = tuple(heard.numbers)
     weights = of.weights.get(key)
     if weights is None:
-        weights = of.weights[key] = capped_weights(sources, rules.operator_share_ppm_max)
-    heard = Heard(sources, prices, weights, changes_at_us)
-    return _agreement(heard, _median_of(heard), of.drift_rate_ppm, rules)
+        weights = of.weights[key] = capped_weights(heard.sources, rules.operator_share_ppm_max)
+    heard.weights = weights
+    return heard
 
 
-class Heard(NamedTuple):
-    """The sources that are used: their prices in USD, their weights, and when the first goes stale."""
-
-    sources: Sequence[Source]
-    prices: list[float]
-    weights: list[int]
-    changes_at_us: int
-
-
-def _median_of(heard: Heard) -> float:
-    """Return the weighted median of what is heard; a source of no weight has no say."""
-    if 0 not in heard.weights:
-        return weighted_median(heard.prices, heard.weights)
-    pairs = [(p, w) for p, w in zip(heard.prices, heard.weights, strict=True) if w]
-    return weighted_median([p for p, _ in pairs], [w for _, w in pairs])
-
-
-def _doubt(source: Source, usd: float, last_good: float, rules: IndexRules) -> str:
+def doubt(source: Source, usd: float, last_good: float, rules: IndexRules) -> str:
     """Return why a price is not used though its source is fresh, or an empty text."""
     if not usd > 0.0:
         return QUOTE
     if source.confidence and source.confidence * PPM > rules.confidence_ppm_max * source.price:
         return UNCERTAIN
     factor = rules.price_jump_factor
-    if last_good > 0.0 and not last_good <= usd * factor <= last_good * factor * factor:
+    if last_good > 0.0 and not (last_good <= usd * factor and usd <= last_good * factor):
         return ABSURD
     return ""
 
 
-def _agreement(heard: Heard, median: float, rate_ppm: int, rules: IndexRules) -> IndexReading:
-    """Judge who agrees with the median and whether that is a quorum."""
-    total = reached = 0
+def read_heard(heard: Heard, drift_rate_ppm: Callable[[], int], rules: IndexRules) -> IndexReading:
+    """Return the weighted median of what is heard, and judge who agrees with it."""
+    if not heard.prices:
+        return IndexReading(0.0, False, 0, 0, 0, 0, NEVER_US)
+    median = _median_of(heard)
+    total = reached = rate_ppm = newest_us = 0
     agreeing: list[Source] = []
     times: list[int] = []
-    newest_us = max([source.exchange_time_us for source in heard.sources])
     near = rules.agreement_ppm * median
-    for source, price, weight in zip(heard.sources, heard.prices, heard.weights, strict=True):
+    rows = zip(heard.sources, heard.prices, heard.weights, heard.times_us, strict=True)
+    for source, price, weight, time_us in rows:
         total += weight
         apart = abs(price - median) * PPM
-        # Most stand within the part of their width that needs no root.
-        if apart <= near or apart <= width_ppm(source, newest_us, rate_ppm, rules) * median:
-            source.verdict = USED
-            reached += weight
-            agreeing.append(source)
-            times.append(source.exchange_time_us)
-        else:
-            source.verdict = DEVIATING
+        if apart > near:  # most stand within the part of their width that needs no root
+            if not newest_us:
+                newest_us, rate_ppm = max(heard.times_us), drift_rate_ppm()
+            if apart > width_ppm(source, newest_us, rate_ppm, rules) * median:
+                source.verdict = DEVIATING
+                continue
+        source.verdict = USED
+        reached += weight
+        agreeing.append(source)
+        times.append(time_us)
     operators = independent_operators(agreeing)
     has_quorum = (
         2 * reached > total
@@ -250,8 +265,16 @@ def _agreement(heard: Heard, median: float, rate_ppm: int, rules: IndexRules) ->
     times.sort()
     middle = times[(len(times) - 1) // 2] if times else 0
     return IndexReading(
-        median, has_quorum, len(heard.prices), len(agreeing), operators, middle, heard.changes_at_us
+        median, has_quorum, len(heard.prices), len(agreeing), operators, middle, min(heard.stale_us)
     )
+
+
+def _median_of(heard: Heard) -> float:
+    """Return the weighted median of what is heard; a source of no weight has no say."""
+    if 0 not in heard.weights:
+        return weighted_median(heard.prices, heard.weights)
+    pairs = [(p, w) for p, w in zip(heard.prices, heard.weights, strict=True) if w]
+    return weighted_median([p for p, _ in pairs], [w for _, w in pairs])
 
 
 def independent_operators(sources: Sequence[Source]) -> int:

@@ -6,13 +6,14 @@ and nothing else. Admission has already refused what is malformed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
 from steelyard.marks.funding import observe_premium
-from steelyard.marks.guard import DECIDED, HEALTHY, SECOND_TIER, TRUSTED, UNFIT, UNSEEN
-from steelyard.marks.index import IndexReading, Readable, read_index
+from steelyard.marks.guard import DECIDED, HEALTHY, SECOND_TIER, TRUSTED, UNFIT, UNSEEN, AssetIndex
+from steelyard.marks.index import Heard, IndexReading, Readable, doubt, hear, read_heard
 from steelyard.marks.liquidity import apply_book, impact_prices
 from steelyard.marks.market import IndexNotice, MarketState, SourceNotice
 from steelyard.marks.perpetuals import observe_basis, perpetual_mark, smoothed_basis
@@ -57,7 +58,8 @@ def apply_prices(
     for price in prices:
         asset = market.asset_slots[price.asset]
         index = market.indices[asset]
-        source = index.sources[index.numbers[price.source]]
+        number = index.numbers[price.source]
+        source = index.sources[number]
         rules = method.index_rules(price.asset)
         if source.take(
             price.price,
@@ -68,7 +70,18 @@ def apply_prices(
             rules,
         ):
             touched[asset] = None
+            if index.heard is not None:
+                _hear_one(index, number, received_us, rules)
     return reread_indices(market, list(touched), method)
+
+
+def _hear_one(index: AssetIndex, number: int, now_us: int, rules: IndexRules) -> None:
+    """Put the new word of a source in place of its last, or forget the shortcut if it is not plain."""
+    source = index.sources[number]
+    if index.heard is None or source.obstacle(now_us) or doubt(source, source.price, 0.0, rules):
+        index.heard = None
+    else:
+        index.heard.replace(number, source)
 
 
 def apply_status(market: MarketState, status: SourceStatus, method: Method) -> list[int]:
@@ -76,6 +89,7 @@ def apply_status(market: MarketState, status: SourceStatus, method: Method) -> l
     asset = market.asset_slots[status.asset]
     index = market.indices[asset]
     index.sources[index.numbers[status.source]].feed_state = status.state
+    index.heard = None
     return reread_indices(market, [asset], method)
 
 
@@ -178,7 +192,7 @@ def age_indices(market: MarketState, method: Method) -> None:
     """Bring up to date what the age of every index adds to the initial requirement."""
     for asset in range(1, len(market.assets)):
         rules = method.index_rules(market.assets[asset].name)
-        _age(market, asset, _drift_rate(market, asset, method), rules)
+        _age(market, asset, partial(_drift_rate, market, asset, method), rules)
 
 
 def reread_indices(market: MarketState, assets: list[int], method: Method) -> list[int]:
@@ -203,8 +217,8 @@ def reread_index(market: MarketState, asset: int, method: Method) -> bool:
     """
     index = market.indices[asset]
     rules = method.index_rules(market.assets[asset].name)
-    rate_ppm = _drift_rate(market, asset, method)
-    reading, tier = _read(market, asset, rate_ppm, rules)
+    drift_rate = partial(_drift_rate, market, asset, method)
+    reading, tier = _read(market, asset, drift_rate, rules)
     condition, price, look_again_us = index.judge(reading, tier, market.time_us, rules)
     market.changes_at_us[asset] = min(reading.changes_at_us, look_again_us)
     was = int(market.index_units[asset]), bool(market.is_protected[asset])
@@ -215,37 +229,57 @@ def reread_index(market: MarketState, asset: int, method: Method) -> bool:
         if asset and condition != DECIDED:
             shown = market.index_price(asset)
             observe_index(market.volatilities, asset, shown, market.time_us, method.volatility)
-    _set_condition(market, asset, condition, rate_ppm, rules)
-    if asset == 0:
-        return False
-    is_clamped = _clamp_bases(market, asset, 1_000 * rules.basis_bound_ppm)
-    if not is_clamped and was == (int(market.index_units[asset]), bool(market.is_protected[asset])):
+    _set_condition(market, asset, condition, drift_rate, rules)
+    if asset == 0 or was == (int(market.index_units[asset]), bool(market.is_protected[asset])):
         return False
     remark_perpetuals(market, asset)
     return True
 
 
 def _read(
-    market: MarketState, asset: int, rate_ppm: int, rules: IndexRules
+    market: MarketState, asset: int, drift_rate: Callable[[], int], rules: IndexRules
 ) -> tuple[IndexReading, int]:
     """Return the reading of the first tier, or of both where it has no quorum, and note new verdicts."""
     index = market.indices[asset]
     before = [source.verdict for source in index.sources]
-    rates = [
-        1.0 if source.terms.quote < 0 else float(market.quote_rate[source.terms.quote])
-        for source in index.sources
-    ]
-    readable = Readable(index.sources, rates, index.good_price, rate_ppm, index.weights)
     tier = 1
-    reading = read_index(readable, market.time_us, rules, 1 if index.has_second_tier else 2)
+    heard = index.heard
+    if heard is None or not (
+        market.time_us < min(heard.stale_us)
+        and heard.is_believable(index.good_price, rules.price_jump_factor)
+    ):
+        heard = _hear_all(market, asset, drift_rate, rules, 1 if index.has_second_tier else 2)
+    reading = read_heard(heard, drift_rate, rules)
     if index.has_second_tier and not reading.has_quorum:
         tier = 2
-        reading = read_index(readable, market.time_us, rules, 2)
+        reading = read_heard(_hear_all(market, asset, drift_rate, rules, 2), drift_rate, rules)
     for source, verdict in zip(index.sources, before, strict=True):
         if source.verdict != verdict:
             market.notices.append(SourceNotice(asset, source.name, source.verdict, source.price))
     index.reading = reading
     return reading, tier
+
+
+def _hear_all(
+    market: MarketState, asset: int, drift_rate: Callable[[], int], rules: IndexRules, tier: int
+) -> Heard:
+    """Judge every source anew; keep what is heard for the next word where that is exact."""
+    index = market.indices[asset]
+    rates = [
+        1.0 if source.terms.quote < 0 else float(market.quote_rate[source.terms.quote])
+        for source in index.sources
+    ]
+    readable = Readable(index.sources, rates, index.good_price, drift_rate, index.weights)
+    heard = hear(readable, market.time_us, rules, tier)
+    is_plain = (
+        len(heard.numbers) == len(index.sources)
+        and index.good_price > 0.0
+        and rules.averaging == "last"
+        and not index.has_second_tier
+        and all(source.terms.quote < 0 for source in index.sources)
+    )
+    index.heard = heard if is_plain else None
+    return heard
 
 
 def _drift_rate(market: MarketState, asset: int, method: Method) -> int:
@@ -265,7 +299,11 @@ def _show(market: MarketState, asset: int, price: float) -> bool:
 
 
 def _set_condition(
-    market: MarketState, asset: int, condition: str, rate_ppm: int, rules: IndexRules
+    market: MarketState,
+    asset: int,
+    condition: str,
+    drift_rate: Callable[[], int],
+    rules: IndexRules,
 ) -> None:
     """Note a new condition and what follows from it: protection, age, the rate others convert by."""
     index = market.indices[asset]
@@ -279,7 +317,7 @@ def _set_condition(
         is_pegged = is_trusted and abs(price - 1.0) * PPM <= rules.depeg_ppm
         market.quote_rate[asset] = price if is_pegged else 0.0
     if is_trusted or condition != index.condition:
-        _age(market, asset, rate_ppm, rules)
+        _age(market, asset, drift_rate, rules)
     if condition != index.condition:
         index.condition = condition
         if condition != UNSEEN:
@@ -291,24 +329,27 @@ def _set_condition(
             )  # fmt: skip
 
 
-def _age(market: MarketState, asset: int, rate_ppm: int, rules: IndexRules) -> None:
+def _age(market: MarketState, asset: int, drift_rate: Callable[[], int], rules: IndexRules) -> None:
     """Bring up to date what the age of one index adds, and note whether that changed."""
-    age_ppm = market.indices[asset].age_ppm(market.time_us, rate_ppm, rules) if asset else 0
+    age_ppm = market.indices[asset].age_ppm(market.time_us, drift_rate, rules) if asset else 0
     changed = bool(age_ppm != market.age_ppm[asset])
     market.age_ppm[asset] = age_ppm
     market.has_aged |= changed
 
 
-def _clamp_bases(market: MarketState, asset: int, bound_ppb: int) -> bool:
-    """Bring the bases of an asset within the bound, which a parameter may have narrowed."""
-    is_clamped = False
-    for slot in market.perpetuals_of[asset]:
+def follow_parameters(market: MarketState, method: Method) -> None:
+    """Bring what is kept in line with a changed method: weights, and bases within a narrower bound."""
+    for index in market.indices:
+        index.weights.clear()
+        index.heard = None
+    for slot, instrument in enumerate(market.instruments):
+        bound_ppb = 1_000 * method.index_rules(instrument.underlying).basis_bound_ppm
         basis = int(market.basis_ppb[slot])
         kept = max(-bound_ppb, min(bound_ppb, basis))
         if kept != basis:
             market.basis_ppb[slot] = kept
-            is_clamped = True
-    return is_clamped
+            _remark(market, slot)
+    reread_indices(market, list(range(len(market.assets))), method)
 
 
 def remark_perpetuals(market: MarketState, asset: int) -> None:
