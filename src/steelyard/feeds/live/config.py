@@ -27,6 +27,13 @@ asset = "BTC"
 connection = "deribit"
 market = "BTC-PERPETUAL"
 
+[[perpetuals]]                       # listed at the first prices of their asset
+asset = "BTC"
+is_inverse = false
+
+An oracle network's connection has one more table: [connections.pyth], [connections.pyth_pro] or
+[connections.chainlink], and its markets are feeds.
+
 LIVE-E01 the file cannot be opened or is no TOML
 LIVE-E02 a field that is missing, unknown or of another type
 LIVE-E03 a number or name out of its bounds
@@ -67,6 +74,7 @@ DAY_MS = 86_400_000
 LEVELS_MAX = 1_000
 _ROWS_MAX = 10_000
 _NAME = re.compile(r"[^\s\x00-\x1f]{1,64}")
+_MARKET = re.compile(r"[^\s\x00-\x1f]{1,80}")  # 0x and 64 digits are a feed of an oracle network
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 
 
@@ -77,8 +85,62 @@ class MarketRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     channels: list[Channel]
 
 
+class PythRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What Hermes needs beside its feeds. trust: path of the trust document, from this document's folder."""
+
+    trust: str
+    encoding: Literal["base64", "hex"] = "base64"
+
+
+class SignerRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whose signature Pyth Pro's prices carry. expires_at_s: UTC, 0 for never."""
+
+    address: str
+    expires_at_s: int = 0
+
+
+class PythProRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What Pyth Pro needs beside its feeds. endpoints: the public ones if none is stated."""
+
+    endpoints: list[str] = []
+    channel: Literal[
+        "real_time", "fixed_rate@1ms", "fixed_rate@50ms", "fixed_rate@200ms", "fixed_rate@1000ms"
+    ] = "fixed_rate@200ms"
+    signers: list[SignerRow] = []
+    format: Literal["leEcdsa", "evm"] = "leEcdsa"
+
+
+class OracleSetRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The oracles behind one config digest. faults: how many of them may lie."""
+
+    config_digest: str
+    signers: list[str]
+    faults: int
+
+
+class StreamRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a stream's report is read, where it is not the usual way."""
+
+    market: str
+    decimals: int = 18
+    reads: Literal["price", "tokenized_price"] = "price"
+    open_statuses: tuple[int, ...] = (2,)
+
+
+class ChainlinkRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What Data Streams needs beside its feeds. key_variable, secret_variable: environment variables."""
+
+    sets: list[OracleSetRow]
+    key_variable: str | None = None
+    secret_variable: str | None = None
+    streams: list[StreamRow] = []
+
+
 class ConnectionRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One connection. websocket_url, rest_url: in place of the venue's public addresses."""
+    """One connection. websocket_url, rest_url: in place of the venue's public addresses.
+
+    pyth, pyth_pro, chainlink: the table of an oracle network, on its own connections and no others.
+    """
 
     name: str
     venue: str
@@ -86,6 +148,9 @@ class ConnectionRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     websocket_url: str | None = None
     rest_url: str | None = None
     token_variable: str | None = None
+    pyth: PythRow | None = None
+    pyth_pro: PythProRow | None = None
+    chainlink: ChainlinkRow | None = None
 
     def subscriptions(self) -> list[Subscription]:
         """Return what is subscribed on this connection, in the order written."""
@@ -140,6 +205,14 @@ class BookRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     is_own: bool = False
 
 
+class PerpetualRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A perpetual of ours. contract_usd: of an inverse one, the usual size of its asset if not stated."""
+
+    asset: str
+    is_inverse: bool = False
+    contract_usd: int | None = None
+
+
 class FeedsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole document."""
 
@@ -147,6 +220,7 @@ class FeedsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sources: list[SourceRow] = []
     instruments: list[InstrumentRow] = []
     books: list[BookRow] = []
+    perpetuals: list[PerpetualRow] = []
 
 
 def operator_of_source(source: SourceRow, config: FeedsConfig) -> str:
@@ -223,15 +297,38 @@ def _check_connections(config: FeedsConfig, terms_of: Callable[[str], VenueTerms
             raise refused("LIVE-E03", f"{row.token_variable!r} names no variable", "letters, digits and _, not a digit first",
                           "state the name of an environment variable, never the token itself",
                           table=place, field="token_variable")  # fmt: skip
+        _check_oracle(place, row)
         _once(f"{place}.markets", ((market.market,) for market in row.markets), "market")
         for number, market in enumerate(row.markets):
-            _named(f"{place}.markets[{number}]", "market", market.market)
+            _named(f"{place}.markets[{number}]", "market", market.market, _MARKET)
             _once(f"{place}.markets[{number}]", ((each,) for each in market.channels), "channels")
         wanted = sum(len(market.channels) for market in row.markets)
         most = terms_of(row.venue).subscriptions_max
         if not 0 < wanted <= most:
             raise refused("LIVE-E03", f"{wanted} subscriptions", f"1 to {most} on one connection of this venue",
                           "split the markets over more connections", table=place, field="markets")  # fmt: skip
+
+
+ORACLE_TABLES = {"pyth-hermes": "pyth", "pyth-pro": "pyth_pro", "chainlink-streams": "chainlink"}
+"""The table that a connection to an oracle network needs, by venue."""
+
+
+def _check_oracle(place: str, row: ConnectionRow) -> None:
+    """Raise LIVE-E03 for the table of another oracle network, an address or a variable that is none."""
+    own = ORACLE_TABLES.get(row.venue)
+    for table in ORACLE_TABLES.values():
+        if table != own and getattr(row, table) is not None:
+            raise refused("LIVE-E03", f"a table {table} of venue {row.venue!r}", "only an oracle network's connection has its table",
+                          f"drop [connections.{table}] or mend the venue", table=place, field=table)  # fmt: skip
+    if row.pyth_pro is not None:
+        for address in row.pyth_pro.endpoints:
+            _address(f"{place}.pyth_pro", "endpoints", address, ("wss", "ws"))
+    for name in ("key_variable", "secret_variable") if row.chainlink is not None else ():
+        variable = getattr(row.chainlink, name)
+        if variable is not None and not _VARIABLE.fullmatch(variable):
+            raise refused("LIVE-E03", f"{variable!r} names no variable", "letters, digits and _, not a digit first",
+                          "state the name of an environment variable, never the secret itself",
+                          table=f"{place}.chainlink", field=name)  # fmt: skip
 
 
 def _check_rows(config: FeedsConfig) -> None:
@@ -266,6 +363,20 @@ def _check_rows(config: FeedsConfig) -> None:
         _named(place, "instrument", instrument.instrument)
         _named(place, "quote", instrument.quote)
         subscribed(place, instrument.connection, instrument.market, "quotes")
+    _once(
+        "perpetuals",
+        ((row.asset, row.is_inverse) for row in config.perpetuals),
+        "asset and is_inverse",
+    )
+    for index, perpetual in enumerate(config.perpetuals):
+        place = f"perpetuals[{index}]"
+        if perpetual.asset not in {source.asset for source in config.sources}:
+            raise refused("LIVE-E04", f"no source has prices of {perpetual.asset!r}", "a perpetual's asset has sources",
+                          "add sources or mend the name", table=place, field="asset")  # fmt: skip
+        if perpetual.contract_usd is not None and not perpetual.is_inverse:
+            raise refused("LIVE-E03", "contract_usd of a linear perpetual", "only an inverse contract has a size in USD",
+                          "leave it out", table=place, field="contract_usd")  # fmt: skip
+        _within(place, "contract_usd", perpetual.contract_usd or 1, 1, 1_000_000)
     _once("books", ((row.name, row.asset) for row in config.books), "name and asset")
     _once("books", ((row.connection, row.market) for row in config.books), "connection and market")
     for index, book in enumerate(config.books):
@@ -349,9 +460,10 @@ def _once(table: str, keys: Iterable[Hashable], field: str) -> None:
         seen[key] = index
 
 
-def _named(place: str, field: str, value: str) -> None:
-    if not _NAME.fullmatch(value) or not value.isprintable():
-        raise refused("LIVE-E03", f"{value[:80]!r} is no name", "1 to 64 printable characters without spaces",
+def _named(place: str, field: str, value: str, form: re.Pattern[str] = _NAME) -> None:
+    if not form.fullmatch(value) or not value.isprintable():
+        most = 64 if form is _NAME else 80
+        raise refused("LIVE-E03", f"{value[:80]!r} is no name", f"1 to {most} printable characters without spaces",
                       "mend the name", table=place, field=field)  # fmt: skip
 
 

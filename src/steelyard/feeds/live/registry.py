@@ -28,12 +28,17 @@ CLIENTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
 """Module, class and what the class is made with, by name."""
 
 ORACLES: dict[str, VenueTerms] = {
-    name: VenueTerms(name, operator, url, url, 0, subscriptions_max, silence_us, documentation, "")
-    for name, operator, url, subscriptions_max, silence_us, documentation in (
-        ("pyth-hermes", "pyth", "https://hermes.pyth.network", 1_000, 45_000_000,
-         "docs.pyth.network, Hermes"),
-        ("chainlink-streams", "chainlink", "https://api.dataengine.chain.link", 1_000, 45_000_000,
-         "docs.chain.link, Data Streams"),
+    name: VenueTerms(
+        name, operator, websocket_url, rest_url, 0, subscriptions_max, silence_us, documentation, source
+    )
+    for name, operator, websocket_url, rest_url, subscriptions_max, silence_us, documentation, source in (
+        ("pyth-hermes", "pyth", "", "https://pyth.dourolabs.app/hermes", 1_000, 45_000_000,
+         "https://docs.pyth.network/price-feeds/core/how-pyth-works/hermes", "documents of November 2026"),
+        ("pyth-pro", "pyth", "wss://pyth-lazer-0.dourolabs.app/v1/stream", "", 1_000, 30_000_000,
+         "https://docs.pyth.network/price-feeds/pro/subscribe-to-prices", "documents of November 2026"),
+        ("chainlink-streams", "chainlink", "wss://ws.dataengine.chain.link", "https://api.dataengine.chain.link",
+         256, 10_000_000, "https://docs.chain.link/data-streams/reference/data-streams-api",
+         "Data Streams API, November 2026"),
     )
 }  # fmt: skip
 """Oracle networks, which are read by runners of their own; here only for who runs them."""
