@@ -69,7 +69,8 @@ def make_market(method: Method) -> tuple[MarketState, ValuationColumns]:
     for name, price in PRICES.items():
         slot = market.list_asset(Asset(name, 8, price_exponent_for(price)).check())
         market.index_units[slot] = round(price * 10 ** market.assets[slot].price_exponent)
-        market.is_protected[slot] = False
+        market.indices[slot].condition = "healthy"
+        market.protect(slot)
         market.had_quorum[slot] = True
         market.list_instrument(linear_perpetual(name, price))
     for name in WITH_OPTIONS:

@@ -107,7 +107,8 @@ class Desk:
             self.market.index_units[slot] = round(
                 price * 10 ** self.market.assets[slot].price_exponent
             )
-            self.market.is_protected[slot] = False
+            self.market.indices[slot].condition = "healthy"
+            self.market.protect(slot)
         for instrument in instruments():
             slot = self.market.list_instrument(instrument)
             self.market.volatility[slot] = 0.6 if instrument.is_option else 0.0

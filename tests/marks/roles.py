@@ -82,8 +82,9 @@ class Sources:
     def quote(
         self, bid: float, ask: float, at_us: int | None = None, name: str = LINEAR.name
     ) -> list[int]:
-        """Let the venue of a perpetual quote."""
+        """Let the venue of a perpetual quote; the clock is then at least that late."""
         at = self.market.time_us if at_us is None else at_us
+        self.market.time_us = max(self.market.time_us, at)
         tick = QuoteTick(self.market.time_us, "feed", 1, name, bid, ask, at)
         return apply_quote(self.market, tick, self.method)
 

@@ -172,6 +172,7 @@ def test_MARK_008_a_wick_of_half_the_price_moves_both_marks_by_at_most_the_bound
     assert inverse_before == -(10**11)  # 10 USD at 100, in 10^-12 coins
     for name in (LINEAR.name, INVERSE.name):
         venue.quote(100.0, 100.0, name=name)
+    for name in (LINEAR.name, INVERSE.name):
         venue.quote(50.0, 50.0, START_US + 10 * SECOND_US, name)
     # −0.5 % held for 10 s with a time constant of 30 s: a quarter of it.
     assert venue.market.basis_ppb[:2].tolist() == [-1_250_000, -1_250_000]
@@ -211,7 +212,7 @@ def test_MARK_016_volatilities_and_forwards_are_kept_for_the_options_they_name()
     update = VolatilityUpdate(
         START_US, "feed", 1, "C", [names[2], names[0]], [0.75, 0.5], [1.25, 1.0], START_US
     )
-    assert apply_volatilities(market, update) == [COIN]
+    assert apply_volatilities(market, update, METHOD) == [COIN]
     assert market.volatility[:3].tolist() == [0.5, 0.0, 0.75]
     assert market.forward_ratio[:3].tolist() == [1.0, 1.0, 1.25]
     assert market.option_slots(COIN).tolist() == [0, 2]

@@ -102,6 +102,15 @@ class IndexChanged(Outcome, frozen=True, array_like=True, tag=True):
     age_ppm: int
 
 
+class ImpliedChanged(Outcome, frozen=True, array_like=True, tag=True):
+    """The implied volatilities of an underlying (subject) are believed or doubted: why, at which level in
+    use, and how many fitters there are."""
+
+    condition: str
+    level: float
+    fitters: int
+
+
 class SignalChanged(Outcome, frozen=True, array_like=True, tag=True):
     """A typed input (subject: signal) is in another state, and why."""
 
@@ -122,5 +131,6 @@ AnyOutcome = (
     | ProtectionChanged
     | SourceChanged
     | IndexChanged
+    | ImpliedChanged
     | SignalChanged
 )

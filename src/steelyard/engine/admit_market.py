@@ -219,6 +219,12 @@ def check_funding(engine: Engine, event: Funding) -> None:
     slot = listed_instrument(engine, event, "instrument", event.instrument)
     if engine.market.instruments[slot].is_option:
         refuse("ADMT-E03", event, "instrument", "funding is of perpetuals", "drop the event")
+    underlying = engine.market.instruments[slot].underlying
+    if engine.method.index_rules(underlying).funding_interval_us:
+        refuse(
+            "ADMT-E08", event, "instrument", "funding is computed from the premium here",
+            f"set index.{underlying}.funding_interval_us to 0 to pay it by events",
+        )  # fmt: skip
     if engine.market.is_protected[engine.market.underlying_of[slot]]:
         refuse("ADMT-E07", event, "instrument", "funding waits for a quorum", "send it later")
 

@@ -76,6 +76,7 @@ def _instruments_listed(engine: Engine, event: InstrumentsListed) -> Applied:
             note_expiry(market, int(market.underlying_of[slot]), instrument.expiry_us)
     engine.widen()
     for asset in touched:
+        market.protect(asset)
         remark_perpetuals(market, asset)
     return [], list(touched)
 

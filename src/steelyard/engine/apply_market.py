@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from steelyard.actions import IndexChanged, Outcome, SignalChanged, SourceChanged
+from steelyard.actions import ImpliedChanged, IndexChanged, Outcome, SignalChanged, SourceChanged
 from steelyard.marks import (
     MarketState,
     SourceNotice,
@@ -22,7 +22,9 @@ from steelyard.marks import (
 )
 from steelyard.marks.garch import GarchParameters
 from steelyard.marks.liquidity import apply_open_interest, apply_trade
+from steelyard.marks.market import ImpliedNotice
 from steelyard.marks.signals import SignalChange, age_signals, apply_signal, list_signal
+from steelyard.marks.surfaces import age_implied
 from steelyard.marks.update import follow_parameters, reread_indices, take_book
 from steelyard.marks.volatility import set_garch
 from steelyard.ticks import (
@@ -61,6 +63,8 @@ def notices(market: MarketState) -> list[Outcome]:
         name = market.assets[notice.asset].name
         if isinstance(notice, SourceNotice):
             outcomes.append(SourceChanged(name, notice.source, notice.verdict, notice.price))
+        elif isinstance(notice, ImpliedNotice):
+            outcomes.append(ImpliedChanged(name, *notice[1:]))
         else:
             outcomes.append(IndexChanged(name, *notice[1:]))
     market.notices.clear()
@@ -133,11 +137,11 @@ def _quote_tick(engine: Engine, event: QuoteTick) -> Applied:
 
 
 def _volatility_update(engine: Engine, event: VolatilityUpdate) -> Applied:
-    return [], apply_volatilities(engine.market, event)
+    return [], apply_volatilities(engine.market, event, engine.method)
 
 
 def _surface_update(engine: Engine, event: SurfaceUpdate) -> Applied:
-    return [], apply_surface(engine.market, event)
+    return [], apply_surface(engine.market, event, engine.method)
 
 
 def _heston_update(engine: Engine, event: HestonUpdate) -> Applied:
@@ -157,6 +161,7 @@ def _time_tick(engine: Engine, event: TimeTick) -> Applied:  # noqa: ARG001
     outcomes = _told(age_signals(market.signals, market.time_us))
     moved = [a for a, options in enumerate(market.options_of) if options]
     age_indices(market, engine.method)
+    age_implied(market, engine.method)
     return outcomes, moved + decay_bases(market, engine.method)
 
 

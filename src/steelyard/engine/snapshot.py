@@ -17,6 +17,7 @@ from steelyard.book import SLOT_COUNT, RestingOrder
 from steelyard.book.state_hash import slot_hashes, unit_record
 from steelyard.marks import SurfaceColumns
 from steelyard.marks.funding import Premium
+from steelyard.marks.implied_guard import ImpliedGuard
 from steelyard.marks.liquidity import LiquidityState
 from steelyard.marks.settlement import note_expiry
 from steelyard.marks.signals import SignalState
@@ -38,6 +39,7 @@ MARKET_COLUMNS = (
     "is_protected",
     "had_quorum",
     "age_ppm",
+    "implied_age_ppm",
     "quote_rate",
 )
 INSTRUMENT_COLUMNS = (
@@ -81,6 +83,7 @@ def global_record(engine: Engine) -> dict[str, Any]:
         "changes_at_us": market.changes_at_us,
         "quote_time_us": sorted(market.quote_time_us.items()),
         "decayed_us": market.decayed_us,
+        "implied": [(a, market.implied[a].record()) for a in sorted(market.implied)],
         "liquidity": market.liquidity.record(),
         "volatilities": market.volatilities.record(),
         "signals": market.signals.record(),
@@ -154,6 +157,7 @@ def _restore_market(engine: Engine, state: dict[str, Any]) -> None:
     for asset, record in enumerate(state["indices"]):
         market.restore_index(asset, record)
     market.decayed_us = state["decayed_us"]
+    market.implied = {a: ImpliedGuard.restore(record) for a, record in state["implied"]}
     market.liquidity = LiquidityState.restore(state["liquidity"])
     market.volatilities = VolatilityState.restore(state["volatilities"])
     market.signals = SignalState.restore(state["signals"])

@@ -14,7 +14,7 @@ something:
     SHORT_MIN   minimum for net short options (portfolio), 0 otherwise
     CLOSE_COST  fee and slippage of closing the positions
     TIER_MAINTENANCE, TIER_INITIAL   tiered and option requirement (cross, isolated), 0 otherwise
-    ORACLE_AGE  surcharge on the initial requirement while the underlying's index is old
+    ORACLE_AGE  surcharge on the initial requirement while the underlying's index or volatilities are old
     EXPOSURE    coins open to price moves: the balance less what inverse perpetuals cost
 """
 
@@ -198,12 +198,20 @@ def _walk_rates(first: int, last: int, u: int, book: Any, val: Any, parts: Any) 
 
 
 @inline
-def _age_charge(first: int, last: int, age_ppm: int, book: Any, val: Any) -> float:
-    """Return what the age of an index adds to the initial requirement of positions on it, USD."""
-    gross = 0.0
+def _age_charge(
+    first: int, last: int, age_ppm: int, implied_ppm: int, book: Any, val: Any
+) -> float:
+    """Return what old prices add to the initial requirement of positions on them, USD.
+
+    The age of the index is charged on every position, that of the volatilities on options.
+    """
+    gross = options = 0.0
     for p in range(first, last):
-        gross += abs(float(book[4][p])) * val.notional[book[3][p]]
-    return gross * (float(age_ppm) / PPM_FLOAT)
+        notional = abs(float(book[4][p])) * val.notional[book[3][p]]
+        gross += notional
+        if val.kind[book[3][p]] >= LINEAR_OPTION:
+            options += notional
+    return gross * (float(age_ppm) / PPM_FLOAT) + options * (float(implied_ppm) / PPM_FLOAT)
 
 
 @jit
@@ -281,8 +289,8 @@ def require_unit(
         maintenance += own_maintenance
         initial += loss * rates.initial_factor + rest + parts[u, TIER_INITIAL]
         parts[u, ORACLE_AGE] = 0.0
-        if age_ppm[u] > 0:
-            parts[u, ORACLE_AGE] = _age_charge(first, p, age_ppm[u], book, val)
+        if age_ppm[0][u] > 0 or age_ppm[1][u] > 0:
+            parts[u, ORACLE_AGE] = _age_charge(first, p, age_ppm[0][u], age_ppm[1][u], book, val)
             initial += parts[u, ORACLE_AGE]
         value, first_cut, second_cut = _collateral(u, coin_units[u], mode, val)
         equity = clamp(equity + value, MONEY_MAX)

@@ -117,6 +117,8 @@ def _position_extra(
         u = int(market.underlying_of[slot])
         more = max(abs(bought), abs(sold)) - abs(held)
         age = float(market.age_ppm[u]) / PPM
+        if market.instruments[slot].is_option:
+            age += float(market.implied_age_ppm[u]) / PPM
         extra += max(0, more) * float(columns.notional[slot]) * age
         if not is_portfolio:
             now, *ends = (position_rates_twin(q, slot, u, columns)[1] for q in (held, bought, sold))

@@ -129,7 +129,7 @@ def _run(
         market.mark_units,
         market.underlying_of,
         market.is_protected,
-        market.age_ppm,
+        (market.age_ppm, market.implied_age_ppm),
         rates_of(method),
         scratch,
         results,

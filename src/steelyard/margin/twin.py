@@ -61,7 +61,7 @@ def require_unit_twin(
     equity = Σ floor(units·price); balances = equity − Σ ceil(value·haircut) over assets worth more
     than nothing (portfolio units: over the accounting asset alone, coins lie in the grid).
     requirement = ceil(Σ over underlyings of worst loss·factor + short-option minimum + closing cost
-    + tiers), the initial one + gross notional·age of the index. certain buffer = buffer + ceil(what protected assets could be kinder by).
+    + tiers), the initial one + gross notional·age of index and volatilities. certain buffer = buffer + ceil(what protected assets could be kinder by).
     """
     mode = FULL_MODES[int(book.mode[row])]
     positions = [Held(*position) for position in book.positions(row)]
@@ -85,11 +85,15 @@ def require_unit_twin(
         maintenance += own_maintenance
         factor = method.portfolio.initial_factor_ppm / PPM
         initial += scenario * factor + (minimum + closing) + open_
-        if market.age_ppm[a] > 0:
-            gross = 0.0
+        if market.age_ppm[a] > 0 or market.implied_age_ppm[a] > 0:
+            gross = options = 0.0
             for held in own:
-                gross += abs(float(held.lots)) * float(columns.notional[held.slot])
-            initial += gross * (float(market.age_ppm[a]) / 1e6)
+                notional = abs(float(held.lots)) * float(columns.notional[held.slot])
+                gross += notional
+                options += notional if columns.kind[held.slot] >= LINEAR_OPTION else 0.0
+            initial += gross * (float(market.age_ppm[a]) / 1e6) + options * (
+                float(market.implied_age_ppm[a]) / 1e6
+            )
         if market.is_protected[a]:
             kindness += own_maintenance + gain
     initial_balance, maintenance_balance = equity - cut_initial, equity - cut_maintenance

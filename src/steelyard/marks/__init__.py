@@ -13,7 +13,12 @@ from steelyard.marks.index import IndexReading, read_index, weighted_median
 from steelyard.marks.market import IndexNotice, MarketState, SourceNotice
 from steelyard.marks.perpetuals import observe_basis, perpetual_mark, smoothed_basis
 from steelyard.marks.sources import Source, SourceTerms
-from steelyard.marks.surfaces import SurfaceColumns, apply_heston, apply_surface
+from steelyard.marks.surfaces import (
+    SurfaceColumns,
+    apply_heston,
+    apply_surface,
+    apply_volatilities,
+)
 from steelyard.marks.update import (
     age_indices,
     apply_batch,
@@ -21,7 +26,6 @@ from steelyard.marks.update import (
     apply_price,
     apply_quote,
     apply_status,
-    apply_volatilities,
     decay_bases,
     pass_time,
 )

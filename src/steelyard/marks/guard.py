@@ -37,7 +37,7 @@ class AssetIndex:
 
     heard: what the last reading used, kept while every source is used and quotes in USD, so that the next
     word of one of them is one step and not all. good_price: USD, last accepted; price_time_us: exchange time it held for.
-    hold_price, hold_since_us: a jump that waits. agreed_since_us: −1 while there is no quorum.
+    has_unfit_mark: a perpetual's mark is beyond its bound. hold_price, hold_since_us: a jump that waits. agreed_since_us: −1 while there is no quorum.
     """
 
     def __init__(self) -> None:
@@ -53,6 +53,7 @@ class AssetIndex:
         self.agreed_since_us = -1
         self.decision: PriceDecision | None = None
         self.tiers = 1
+        self.has_unfit_mark = False
         self.heard: Heard | None = None
 
     @property
@@ -141,7 +142,7 @@ class AssetIndex:
         return [
             [source.record() for source in self.sources], self.condition, list(self.reading),
             self.good_price, self.price_time_us, self.hold_price, self.hold_since_us,
-            self.agreed_since_us, self.decision,
+            self.agreed_since_us, self.has_unfit_mark, self.decision,
         ]  # fmt: skip
 
     @staticmethod
@@ -156,7 +157,7 @@ class AssetIndex:
         index.reading = IndexReading(*reading)
         (
             index.good_price, index.price_time_us, index.hold_price,
-            index.hold_since_us, index.agreed_since_us,
+            index.hold_since_us, index.agreed_since_us, index.has_unfit_mark,
         ) = numbers  # fmt: skip
         index.decision = None if decision is None else msgspec.convert(decision, PriceDecision)
         return index

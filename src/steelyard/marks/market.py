@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.marks.guard import AssetIndex
+from steelyard.marks.guard import TRUSTED, AssetIndex
+from steelyard.marks.implied_guard import DOUBTED, ImpliedGuard
 from steelyard.marks.liquidity import LiquidityState
 from steelyard.marks.signals import SignalState
 from steelyard.marks.sources import NEVER_US, SourceTerms
@@ -51,11 +52,20 @@ class IndexNotice(NamedTuple):
     age_ppm: int
 
 
+class ImpliedNotice(NamedTuple):
+    """The volatilities of an underlying are believed or doubted for another reason."""
+
+    asset: int
+    condition: str
+    level: float
+    fitters: int
+
+
 class MarketState:
     """Columns of the market.
 
     Assets: index_units (int64, 10^-price_exponent USD, 0 = no price yet), is_protected (bool),
-    had_quorum (bool), age_ppm (int64: what an old price adds to the initial requirement), quote_rate
+    had_quorum (bool), age_ppm (int64: what an old price adds to the initial requirement), implied_age_ppm (the same of old volatilities), quote_rate
     (float64: USD of one unit where prices are quoted in it, 0 = not to be converted). Instruments: mark_units (int64), has_mark (bool), basis_ppb, volatility (float64,
     decimal, 0 = none), forward_ratio (float64), and of the terms lots_per_unit, mark_scale,
     mark_limit. `indices[asset]` holds the sources and the guard. `notices` are what changed since the
@@ -73,11 +83,12 @@ class MarketState:
         self.options_of: list[list[int]] = []
         self.indices: list[AssetIndex] = []
         self.quoted_in: dict[int, list[int]] = {}
-        self.notices: list[SourceNotice | IndexNotice] = []
+        self.notices: list[SourceNotice | IndexNotice | ImpliedNotice] = []
         self.operators: dict[str, int] = {}
         self.changes_at_us: list[int] = []
         self.quote_time_us: dict[int, int] = {}
         self.decayed_us = 0
+        self.implied: dict[int, ImpliedGuard] = {}
         self.liquidity = LiquidityState()
         self.volatilities = VolatilityState()
         self.signals = SignalState()
@@ -91,6 +102,7 @@ class MarketState:
         self.is_protected = np.zeros(INITIAL_CAPACITY, np.bool_)
         self.had_quorum = np.zeros(INITIAL_CAPACITY, np.bool_)
         self.age_ppm = np.zeros(INITIAL_CAPACITY, np.int64)
+        self.implied_age_ppm = np.zeros(INITIAL_CAPACITY, np.int64)
         self.quote_rate = np.zeros(INITIAL_CAPACITY, np.float64)
         self.underlying_of = np.zeros(INITIAL_CAPACITY, np.int32)
         self.settlement_of = np.zeros(INITIAL_CAPACITY, np.int32)
@@ -124,6 +136,7 @@ class MarketState:
             self.is_protected = _grown(self.is_protected)
             self.had_quorum = _grown(self.had_quorum)
             self.age_ppm = _grown(self.age_ppm)
+            self.implied_age_ppm = _grown(self.implied_age_ppm)
             self.quote_rate = _grown(self.quote_rate)
         self.is_protected[slot] = True
         return slot
@@ -181,6 +194,19 @@ class MarketState:
 
     def _operator(self, name: str) -> int:
         return self.operators.setdefault(name, len(self.operators))
+
+    def protect(self, asset: int) -> None:
+        """Protect an asset whose index is not trusted, whose mark does not fit, or whose options have doubtful
+        volatilities; end the protection of any other."""
+        if asset:
+            guard = self.implied.get(asset)
+            is_doubted = guard is not None and guard.condition in DOUBTED
+            is_trusted = self.indices[asset].condition in TRUSTED
+            self.is_protected[asset] = (
+                not is_trusted
+                or self.indices[asset].has_unfit_mark
+                or (is_doubted and bool(self.options_of[asset]))
+            )
 
     def option_slots(self, asset: int) -> NDArray[np.int32]:
         """Return the slots of an underlying's options that have a volatility and have not settled."""

@@ -8,8 +8,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.marks.market import MarketState
-from steelyard.ticks import HestonUpdate, SurfaceUpdate
+from steelyard.marks.implied_guard import ImpliedGuard, level_of_surface, level_of_volatilities
+from steelyard.marks.market import ImpliedNotice, MarketState
+from steelyard.terms import Method
+from steelyard.terms.implied_rules import ImpliedRules
+from steelyard.ticks import HestonUpdate, SurfaceUpdate, VolatilityUpdate
 
 SMILE_HEAD = 8
 SMILE_COLUMNS = SMILE_HEAD + 40
@@ -37,17 +40,67 @@ class SurfaceColumns:
             self.smiles[row, SMILE_HEAD : SMILE_HEAD + len(smile.coefficients)] = smile.coefficients
 
 
-def apply_surface(market: MarketState, update: SurfaceUpdate) -> list[int]:
+def apply_surface(market: MarketState, update: SurfaceUpdate, method: Method) -> list[int]:
     """Take a fitted surface: the underlying's options take their volatility from it from now on.
 
-    A surface of quotes older than those of the one in use changes nothing.
+    A surface of quotes older than those of its fitter's last one, or one that is not believed
+    (implied_guard), changes no volatility.
     """
     asset = market.asset_slots[update.underlying]
-    known = market.surfaces.get(asset)
-    if known is not None and update.exchange_time_us < known.update.exchange_time_us:
+    if not believes(market, update, level_of_surface(update), method):
         return []
     market.surfaces[asset] = SurfaceColumns(update)
     return [asset]
+
+
+def apply_volatilities(market: MarketState, update: VolatilityUpdate, method: Method) -> list[int]:
+    """Take the implied volatilities and forward ratios of options of one underlying, if they are believed.
+
+    They end the use of a surface, which would write over them.
+    """
+    asset = market.asset_slots[update.underlying]
+    if not believes(market, update, level_of_volatilities(update), method):
+        return []
+    market.surfaces.pop(asset, None)
+    slots = np.array([market.instrument_slots[name] for name in update.instruments], np.int64)
+    market.volatility[slots] = update.implied_volatilities
+    market.forward_ratio[slots] = update.forward_ratios
+    return [asset]
+
+
+def believes(
+    market: MarketState, update: SurfaceUpdate | VolatilityUpdate, level: float, method: Method
+) -> bool:
+    """Return whether an update is to be used, and note what its guard makes of it."""
+    asset = market.asset_slots[update.underlying]
+    guard = market.implied.setdefault(asset, ImpliedGuard())
+    before = guard.condition
+    rules = method.implied_rules(update.underlying)
+    is_used = guard.offer(update.origin, level, update.exchange_time_us, market.time_us, rules)
+    note_implied(market, asset, before, rules)
+    return is_used
+
+
+def age_implied(market: MarketState, method: Method) -> None:
+    """Let time pass for volatilities: words go stale, and age is charged."""
+    for asset in sorted(market.implied):
+        guard = market.implied[asset]
+        before = guard.condition
+        rules = method.implied_rules(market.assets[asset].name)
+        guard.judge(market.time_us, rules)
+        note_implied(market, asset, before, rules)
+
+
+def note_implied(market: MarketState, asset: int, before: str, rules: ImpliedRules) -> None:
+    """Write what follows from a guard: protection, what age adds, and a notice of a new condition."""
+    guard = market.implied[asset]
+    market.protect(asset)
+    age_ppm = guard.age_ppm(market.time_us, rules)
+    if age_ppm != market.implied_age_ppm[asset]:
+        market.implied_age_ppm[asset] = age_ppm
+        market.has_aged = True
+    if guard.condition != before:
+        market.notices.append(ImpliedNotice(asset, guard.condition, guard.level, len(guard.words)))
 
 
 def apply_heston(market: MarketState, update: HestonUpdate) -> list[int]:

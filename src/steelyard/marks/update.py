@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-import numpy as np
-
 from steelyard.marks.funding import observe_premium
 from steelyard.marks.guard import DECIDED, HEALTHY, SECOND_TIER, TRUSTED, UNFIT, UNSEEN, AssetIndex
 from steelyard.marks.index import Heard, IndexReading, Readable, doubt, hear, read_heard
@@ -31,7 +29,6 @@ from steelyard.ticks import (
     QuoteTick,
     SourcePrice,
     SourceStatus,
-    VolatilityUpdate,
 )
 
 SECOND_US = 1_000_000
@@ -122,7 +119,8 @@ def take_book(market: MarketState, tick: BookTick, method: Method) -> list[int]:
 def apply_quote(market: MarketState, tick: QuoteTick, method: Method) -> list[int]:
     """Fold a quote into the bounded basis of its perpetual. On a protected asset nothing moves."""
     slot = market.instrument_slots[tick.instrument]
-    return fold_quote(market, slot, tick.bid, tick.ask, tick.exchange_time_us, method)
+    at_us = min(tick.exchange_time_us, market.time_us)  # one from ahead may not shut out the next
+    return fold_quote(market, slot, tick.bid, tick.ask, at_us, method)
 
 
 def fold_quote(
@@ -164,18 +162,6 @@ def decay_bases(market: MarketState, method: Method) -> list[int]:
             moved[asset] = None
     market.decayed_us = market.time_us
     return list(moved)
-
-
-def apply_volatilities(market: MarketState, update: VolatilityUpdate) -> list[int]:
-    """Take the implied volatilities and forward ratios of options of one underlying.
-
-    They end the use of a surface, which would write over them.
-    """
-    market.surfaces.pop(market.asset_slots[update.underlying], None)
-    slots = np.array([market.instrument_slots[name] for name in update.instruments], np.int64)
-    market.volatility[slots] = update.implied_volatilities
-    market.forward_ratio[slots] = update.forward_ratios
-    return [market.asset_slots[update.underlying]]
 
 
 def pass_time(market: MarketState, time_us: int, method: Method) -> list[int]:
@@ -309,24 +295,22 @@ def _set_condition(
     index = market.indices[asset]
     reading = index.reading
     is_trusted = condition in TRUSTED
-    if asset:
-        market.is_protected[asset] = not is_trusted
     market.had_quorum[asset] |= condition in (HEALTHY, SECOND_TIER)
     if asset or index.sources:
         price = market.index_price(asset) if asset else reading.price
         is_pegged = is_trusted and abs(price - 1.0) * PPM <= rules.depeg_ppm
         market.quote_rate[asset] = price if is_pegged else 0.0
-    if is_trusted or condition != index.condition:
+    was, index.condition = index.condition, condition
+    market.protect(asset)
+    if is_trusted or condition != was:
         _age(market, asset, drift_rate, rules)
-    if condition != index.condition:
-        index.condition = condition
-        if condition != UNSEEN:
-            market.notices.append(
-                IndexNotice(
-                    asset, condition, reading.agreeing, reading.operators, reading.used,
-                    int(market.age_ppm[asset]),
-                )
-            )  # fmt: skip
+    if condition not in (was, UNSEEN):
+        market.notices.append(
+            IndexNotice(
+                asset, condition, reading.agreeing, reading.operators, reading.used,
+                int(market.age_ppm[asset]),
+            )
+        )  # fmt: skip
 
 
 def _age(market: MarketState, asset: int, drift_rate: Callable[[], int], rules: IndexRules) -> None:
@@ -354,8 +338,10 @@ def follow_parameters(market: MarketState, method: Method) -> None:
 
 def remark_perpetuals(market: MarketState, asset: int) -> None:
     """Set the mark of every perpetual of an asset from its index and basis."""
+    market.indices[asset].has_unfit_mark = False
     for slot in market.perpetuals_of[asset]:
         _remark(market, slot)
+    market.protect(asset)
 
 
 def _remark(market: MarketState, slot: int) -> bool:
@@ -376,7 +362,8 @@ def _remark(market: MarketState, slot: int) -> bool:
         mark_exponent=instrument.mark_exponent,
     )
     if not 0 < abs(mark) <= instrument.mark_max:
-        market.is_protected[asset] = True
+        market.indices[asset].has_unfit_mark = True
+        market.protect(asset)
         return False
     moved = mark != market.mark_units[slot] or not market.has_mark[slot]
     market.mark_units[slot] = mark

@@ -15,6 +15,7 @@ from typing import Any, Literal, cast
 import msgspec
 
 from steelyard.quantities import PPM, TermsError
+from steelyard.terms.implied_rules import ImpliedRules, implied_checks
 from steelyard.terms.index_rules import IndexRules, Rules, index_checks
 from steelyard.terms.liquidity_rules import LiquidityRules, liquidity_checks
 from steelyard.terms.volatility_rules import VolatilityRules, volatility_checks
@@ -22,7 +23,7 @@ from steelyard.terms.volatility_rules import VolatilityRules, volatility_checks
 TIERS_MAX = 8
 DAY_US = 86_400_000_000
 USD_MAX = 10**15
-TABLES = ("index", "liquidity", "underlying", "collateral")
+TABLES = ("index", "implied", "liquidity", "underlying", "collateral")
 """Parts of a method that have one table an asset, and one called `default`."""
 
 _UNREADABLE = (
@@ -128,6 +129,7 @@ class Method(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     liquidation: Liquidation
     levels: Levels
     index: dict[str, IndexRules]
+    implied: dict[str, ImpliedRules]
     liquidity: dict[str, LiquidityRules]
     volatility: VolatilityRules
     underlying: dict[str, UnderlyingRules]
@@ -136,6 +138,10 @@ class Method(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def index_rules(self, name: str) -> IndexRules:
         """Return the index rules of an asset, or those of the document's table `default`."""
         return self.index.get(name) or self.index["default"]
+
+    def implied_rules(self, name: str) -> ImpliedRules:
+        """Return the rules of an underlying's volatilities, or those of the document's table `default`."""
+        return self.implied.get(name) or self.implied["default"]
 
     def liquidity_rules(self, name: str) -> LiquidityRules:
         """Return the liquidity rules of an asset, or those of the document's table `default`."""
@@ -255,6 +261,8 @@ def check_method(method: Method) -> Method:
     rules += _volatility_rules(grid) + _cross_rules(method.cross)
     for name, of_asset in method.index.items():
         rules += index_checks(of_asset, f"index.{name}")
+    for name, of_fit in method.implied.items():
+        rules += implied_checks(of_fit, f"implied.{name}")
     for name, of_book in method.liquidity.items():
         rules += liquidity_checks(of_book, f"liquidity.{name}")
     rules += volatility_checks(method.volatility, "volatility")
