@@ -459,3 +459,49 @@ def test_INDX_025_the_shortcut_is_the_whole_reading(script: list[tuple[int, floa
                 )
             )  # fmt: skip
         assert states[0] == states[1]
+
+
+def test_INDX_026_a_few_that_speak_alone_are_no_quorum() -> None:
+    """Two liars of six speak first after a long gap: a third of the listed weight is nobody."""
+    venue = ready("one", "two", "three", "four", "five", "six")
+    wait(venue, 3_600 * SECOND_US)
+    for number in (0, 1):
+        venue.say(number, 50.0)
+    assert (condition(venue), venue.index) == ("no_quorum", 100.0)
+    for number in (2, 3):
+        venue.say(number, 120.0)
+    assert (condition(venue), venue.index) == ("disagreement", 100.0)
+    for number in (4, 5):
+        venue.say(number, 120.0)
+    wait(venue, RULES.resume_us)
+    assert (condition(venue), venue.index) == ("healthy", 120.0)
+
+
+def test_INDX_027_an_absurd_source_does_not_come_back_by_drift() -> None:
+    venue = ready("one", "two", "three")
+    for number in range(3):
+        venue.say(number, 1_000.0)
+    assert (condition(venue), venue.index) == ("no_quorum", 100.0)
+    for price in (900.0, 799.0, 700.0, 300.0, 116.0):
+        wait(venue, 20 * SECOND_US)
+        all_say(venue, price)
+        assert (condition(venue), venue.index) == ("no_quorum", 100.0)
+    all_say(venue, 114.0)
+    assert (condition(venue), venue.index) == ("healthy", 114.0)
+
+
+def test_INDX_028_a_hold_is_not_outlived_by_its_reference() -> None:
+    """Sources that disagree for ten seconds were not silent: the jump still has to hold."""
+    venue = ready("one", "two", "three")
+    for second in range(1, 19):
+        wait(venue, SECOND_US // 2)
+        for number, price in ((0, 60.0), (1, 100.0 if second % 2 else 60.0), (2, 80.0)):
+            venue.say(number, price)
+        assert venue.index in (100.0, 80.0)
+    shown = venue.index
+    all_say(venue, 60.0)
+    wait(venue, RULES.resume_us + 1)
+    all_say(venue, 60.0)
+    assert (venue.index, venue.is_protected) == (shown, True)
+    wait(venue, RULES.jump_hold_us)
+    assert (venue.index, venue.is_protected) == (60.0, False)

@@ -89,20 +89,25 @@ def test_MARK_007_the_next_change_is_the_first_instant_a_source_is_lost(
 
 
 def test_MARK_004_a_frozen_source_ages_out_however_often_it_repeats_itself() -> None:
-    """Three of five hang; when they are stale, the other two are a quorum."""
+    """Two of five hang; when they are stale, what the other three say is a jump that has to hold."""
     venue = Sources("one", "two", "three", "four", "five")
     for source in range(5):
         venue.say(source, 100.0)
-    for second in (20, 40, 60):
+    for second in range(5, 61, 5):
         pass_time(venue.market, START_US + second * SECOND_US, venue.method)
-        for source in (0, 1, 2):
+        for source in (0, 1):
             venue.say(source, 100.0, at_us=START_US)  # arrives now, holds for then
-        for source in (3, 4):
-            venue.say(source, 80.0)
+        for source, price in ((2, 100.0), (3, 80.0), (4, 80.0)):
+            venue.say(source, price)
         assert (venue.index, venue.is_protected) == (100.0, False)
     stale_us = START_US + STALE_US + 1
     assert pass_time(venue.market, stale_us, venue.method) == [COIN]
-    # What the index was last trusted at is a minute old: there is nothing recent to jump from.
+    assert (venue.index, venue.is_protected) == (100.0, True)  # two of five are no quorum
+    venue.say(2, 80.0)
+    assert venue.is_protected
+    pass_time(venue.market, stale_us + RULES.jump_hold_us - 1, venue.method)
+    assert venue.is_protected
+    pass_time(venue.market, stale_us + RULES.jump_hold_us, venue.method)
     assert (venue.index, venue.is_protected) == (80.0, False)
 
 

@@ -37,7 +37,8 @@ class AssetIndex:
 
     heard: what the last reading used, kept while every source is used and quotes in USD, so that the next
     word of one of them is one step and not all. good_price: USD, last accepted; price_time_us: exchange time it held for.
-    has_unfit_mark: a perpetual's mark is beyond its bound. hold_price, hold_since_us: a jump that waits. agreed_since_us: −1 while there is no quorum.
+    has_unfit_mark: a perpetual's mark is beyond its bound. spoken_us: when a source last
+    said something; spoke_again_us: the end of the last silence of all. hold_price, hold_since_us: a jump that waits. agreed_since_us: −1 while there is no quorum.
     """
 
     def __init__(self) -> None:
@@ -54,6 +55,8 @@ class AssetIndex:
         self.decision: PriceDecision | None = None
         self.tiers = 1
         self.has_unfit_mark = False
+        self.spoken_us = 0
+        self.spoke_again_us = 0
         self.heard: Heard | None = None
 
     @property
@@ -78,16 +81,22 @@ class AssetIndex:
         number = self.numbers.get(name)
         return None if number is None else self.sources[number]
 
+    def spoke(self, now_us: int, rules: IndexRules) -> None:
+        """Note that a source said something; after a silence of all there is nothing to jump from."""
+        if now_us - self.spoken_us > rules.jump_reference_us:
+            self.spoke_again_us = now_us
+        self.spoken_us = now_us
+
     def judge(
         self, reading: IndexReading, tier: int, now_us: int, rules: IndexRules
     ) -> tuple[str, float, int]:
         """Return (condition, price to show or 0.0, when to look again whatever comes)."""
         if not reading.has_quorum:
-            return self._without_quorum(reading, now_us, rules)
+            return self._without_quorum(reading, now_us)
         if self.agreed_since_us < 0:
             self.agreed_since_us = now_us
         if self._jumps(reading.price, self.good_price, rules) and (
-            now_us - self.price_time_us <= rules.jump_reference_us
+            self.price_time_us >= self.spoke_again_us
         ):
             if self.hold_price == 0.0 or self._jumps(reading.price, self.hold_price, rules):
                 self.hold_price, self.hold_since_us = reading.price, now_us
@@ -99,9 +108,7 @@ class AssetIndex:
                 return RESUMING, 0.0, resumes_us
         return HEALTHY if tier == 1 else SECOND_TIER, reading.price, NEVER_US
 
-    def _without_quorum(
-        self, reading: IndexReading, now_us: int, rules: IndexRules
-    ) -> tuple[str, float, int]:
+    def _without_quorum(self, reading: IndexReading, now_us: int) -> tuple[str, float, int]:
         self.agreed_since_us = -1
         self.hold_price = 0.0
         if self.decision is not None and now_us < self.decision.until_us:
@@ -109,8 +116,7 @@ class AssetIndex:
         self.decision = None
         if self.good_price == 0.0:
             return UNSEEN, reading.price, NEVER_US
-        is_enough = reading.used >= rules.quorum_sources
-        return DISAGREEMENT if is_enough else NO_QUORUM, 0.0, NEVER_US
+        return DISAGREEMENT if reading.is_enough else NO_QUORUM, 0.0, NEVER_US
 
     def accept(self, condition: str, price: float, price_time_us: int) -> None:
         """Keep a price that became the index; a decided one is believable, but makes nothing younger."""
@@ -142,7 +148,7 @@ class AssetIndex:
         return [
             [source.record() for source in self.sources], self.condition, list(self.reading),
             self.good_price, self.price_time_us, self.hold_price, self.hold_since_us,
-            self.agreed_since_us, self.has_unfit_mark, self.decision,
+            self.agreed_since_us, self.has_unfit_mark, self.spoken_us, self.spoke_again_us, self.decision,
         ]  # fmt: skip
 
     @staticmethod
@@ -157,7 +163,7 @@ class AssetIndex:
         index.reading = IndexReading(*reading)
         (
             index.good_price, index.price_time_us, index.hold_price,
-            index.hold_since_us, index.agreed_since_us, index.has_unfit_mark,
+            index.hold_since_us, index.agreed_since_us, index.has_unfit_mark, index.spoken_us, index.spoke_again_us,
         ) = numbers  # fmt: skip
         index.decision = None if decision is None else msgspec.convert(decision, PriceDecision)
         return index

@@ -4,8 +4,8 @@ Three bounds hold, whatever some sources say (proved in docs/market-state.md, te
 
     median       let honest sources hold more than half of the used weight: the index lies between the
                  lowest and the highest honest price
-    agreement    an index is trusted only if sources with more than half of the used weight stand within
-                 their width of it; if one of them is honest, its error is at most that one's width
+    agreement    an index is trusted only if sources with more than half of the used weight, and of the
+                 listed weight, stand within their width of it; if one of them is honest, its error is at most that one's width
     independence weights are scaled so that no operator, with everything that resells its prices, holds
                  more than the share the method allows (or an equal share, where there are too few)
 
@@ -43,6 +43,7 @@ class IndexReading(NamedTuple):
     count; agreeing: those that agree; operators: independent operators among these. price_time_us:
     median exchange time of the agreeing ones. changes_at_us: the first instant at which one of the used
     sources goes stale (2^62 for never), so that nobody has to look again before.
+    is_enough: if all of them agreed it would be a quorum.
     """
 
     price: float
@@ -52,6 +53,7 @@ class IndexReading(NamedTuple):
     operators: int
     price_time_us: int
     changes_at_us: int
+    is_enough: bool = False
 
 
 def weighted_median(prices: Sequence[float], weights: Sequence[int]) -> float:
@@ -157,11 +159,13 @@ class Readable(NamedTuple):
 
 class Heard:
     """The sources that are used, side by side: prices in USD, weights, exchange times, and the first
-    instant at which each is stale. numbers: which of the asset's sources they are."""
+    instant at which each is stale. numbers: which of the asset's sources they are. listed: weight, as listed, of
+    all that could have been used."""
 
-    __slots__ = ("numbers", "prices", "sources", "stale_us", "times_us", "weights")
+    __slots__ = ("listed", "numbers", "prices", "sources", "stale_us", "times_us", "weights")
 
     def __init__(self) -> None:
+        self.listed = 0
         self.numbers: list[int] = []
         self.sources: list[Source] = []
         self.prices: list[float] = []
@@ -200,7 +204,10 @@ def read_index(of: Readable, now_us: int, rules: IndexRules, tier: int = 2) -> I
 def hear(of: Readable, now_us: int, rules: IndexRules, tier: int) -> Heard:
     """Return the sources that may be used; the others get the verdict that says why not."""
     heard = Heard()
+    last_tier = min(tier, max((source.terms.tier for source in of.sources), default=1))
     for number, source in enumerate(of.sources):
+        if source.terms.tier == last_tier:
+            heard.listed += source.terms.weight
         if source.terms.tier > tier:
             source.verdict = STANDBY
             continue
@@ -213,6 +220,8 @@ def hear(of: Readable, now_us: int, rules: IndexRules, tier: int) -> Heard:
             source.verdict = verdict
         else:
             heard.add(number, source, price)
+            if source.terms.tier < last_tier:
+                heard.listed += source.terms.weight
     key = tuple(heard.numbers)
     weights = of.weights.get(key)
     if weights is None:
@@ -228,8 +237,12 @@ def doubt(source: Source, usd: float, last_good: float, rules: IndexRules) -> st
     if source.confidence and source.confidence * PPM > rules.confidence_ppm_max * source.price:
         return UNCERTAIN
     factor = rules.price_jump_factor
-    if last_good > 0.0 and not (last_good <= usd * factor and usd <= last_good * factor):
-        return ABSURD
+    if last_good > 0.0:
+        # One that was absurd does not come back by the market drifting towards it.
+        if source.verdict == ABSURD and abs(usd - last_good) * PPM > rules.jump_ppm * last_good:
+            return ABSURD
+        if not (last_good <= usd * factor and usd <= last_good * factor):
+            return ABSURD
     return ""
 
 
@@ -238,7 +251,7 @@ def read_heard(heard: Heard, drift_rate_ppm: Callable[[], int], rules: IndexRule
     if not heard.prices:
         return IndexReading(0.0, False, 0, 0, 0, 0, NEVER_US)
     median = _median_of(heard)
-    total = reached = rate_ppm = newest_us = 0
+    total = reached = backing = rate_ppm = newest_us = 0
     agreeing: list[Source] = []
     times: list[int] = []
     near = rules.agreement_ppm * median
@@ -254,19 +267,25 @@ def read_heard(heard: Heard, drift_rate_ppm: Callable[[], int], rules: IndexRule
                 continue
         source.verdict = USED
         reached += weight
+        backing += source.terms.weight
         agreeing.append(source)
         times.append(time_us)
     operators = independent_operators(agreeing)
+    bar = rules.quorum_weight_ppm * heard.listed
+    in_use = sum([source.terms.weight for source in heard.sources])  # tidy-ok: integers
+    is_enough = in_use * PPM > bar and len(heard.sources) >= rules.quorum_sources
     has_quorum = (
         2 * reached > total
+        and backing * PPM > bar
         and len(agreeing) >= rules.quorum_sources
         and operators >= rules.quorum_operators
     )
     times.sort()
     middle = times[(len(times) - 1) // 2] if times else 0
     return IndexReading(
-        median, has_quorum, len(heard.prices), len(agreeing), operators, middle, min(heard.stale_us)
-    )
+        median, has_quorum, len(heard.prices), len(agreeing), operators, middle, min(heard.stale_us),
+        is_enough,
+    )  # fmt: skip
 
 
 def _median_of(heard: Heard) -> float:

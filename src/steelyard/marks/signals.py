@@ -192,7 +192,7 @@ def apply_signal(state: SignalState, tick: SignalTick) -> list[SignalChange]:
     last = (words[at] if at < len(words) else nothing)._replace(heard_us=tick.time_us)
     if tick.exchange_time_us > tick.time_us + AHEAD_US_MAX:
         last = last._replace(is_ahead=True)
-    elif tick.exchange_time_us >= last.said_us:
+    elif min(tick.exchange_time_us, tick.time_us) >= last.at_us:
         last = last._replace(
             value=tick.value,
             confidence=tick.confidence,

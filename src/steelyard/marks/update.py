@@ -67,6 +67,7 @@ def apply_prices(
             rules,
         ):
             touched[asset] = None
+            index.spoke(received_us, rules)
             if index.heard is not None:
                 _hear_one(index, number, received_us, rules)
     return reread_indices(market, list(touched), method)

@@ -1,14 +1,15 @@
 """Rules of the index and the mark, and how they are checked.
 
-quorum        quorum_sources sources of quorum_operators operators must agree
-independence  no operator, with all that resells it, weighs more than operator_share_ppm_max
-agreement     a source agrees with the index if it is no further from it than agreement_ppm plus its
-              stated confidence plus drift_ppm·√(its age in seconds)
-jumps         an index that jumps by more than jump_ppm against one younger than jump_reference_us
-              is believed after jump_hold_us of agreement; beyond price_jump_factor never by itself
-resume_us     sources that did not agree must agree for so long before liquidations go on
-age           an index older than age_free_us raises the initial requirement by drift_ppm·√(age in
-              seconds) of the notional, at most age_ppm_max
+- quorum: quorum_sources sources of quorum_operators operators must agree, and hold more than quorum_weight_ppm of
+  the weight that is listed: a few that speak alone are no quorum.
+- independence: no operator, with all that resells it, weighs more than operator_share_ppm_max.
+- agreement: a source agrees with the index if it is no further from it than agreement_ppm plus its stated
+  confidence plus the drift of its age (volatility_rules).
+- jumps: an index that jumps by more than jump_ppm is believed after jump_hold_us of agreement, unless all sources
+  were silent for jump_reference_us before; beyond price_jump_factor never by itself.
+- resume_us: sources that did not agree must agree for so long before liquidations go on.
+- age: an index older than age_free_us raises the initial requirement by the drift of its age, at most age_ppm_max
+  of the notional.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class IndexRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     quorum_sources: int
     quorum_operators: int
+    quorum_weight_ppm: int
     operator_share_ppm_max: int
     agreement_ppm: int
     confidence_ppm_max: int
@@ -78,6 +80,7 @@ def index_checks(rules: IndexRules, field: str) -> Rules:
             f"{field}.quorum_operators",
             "at least one, at most one a source",
         ),
+        within("quorum_weight_ppm", 0, PPM - 1, "a share in [0, 1)"),
         within("operator_share_ppm_max", 1, PPM, "a share in (0, 1]"),
         within("agreement_ppm", 1, PPM // 4, "above zero, at most 25 %"),
         within("confidence_ppm_max", 1, PPM // 2, "above zero, at most 50 %"),
