@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from steelyard.actions import ImpliedChanged
+from steelyard.marks import MarketState, apply_volatilities
 from steelyard.marks.implied_guard import ImpliedGuard
-from steelyard.terms import AccountRecord
+from steelyard.terms import AccountRecord, Asset, Instrument
 from steelyard.ticks import VolatilityUpdate
 from tests.marks.roles import METHOD, SECOND_US
 from tests.support.method import load_method
@@ -139,3 +140,36 @@ def test_IMPG_010_yesterdays_update_does_not_overwrite_todays() -> None:
     old_us = venue.now_us - 24 * HOUR_US
     venue.send(VolatilityUpdate, "BTC", names, [0.9] * 2, [1.0] * 2, old_us)
     assert venue.mark(BTC_CALL) == mark
+
+
+def test_IMPG_011_one_option_that_jumps_on_its_own_keeps_its_volatility() -> None:
+    market = MarketState()
+    market.time_us = NOW
+    market.list_asset(Asset("C", 8, 2))
+    names = [f"C-14FEB27-{strike}-C" for strike in (90, 100, 110)]
+    for name, strike in zip(names, ("90", "100", "110"), strict=True):
+        market.list_instrument(
+            Instrument(
+                name, "option", "C", "C", True, 2, 8, 10**6, strike=strike, expiry_us=NOW * 2,
+                is_call=True,
+            )
+        )  # fmt: skip
+
+    def say(third: float, ratio: float = 1.0, all_of: float = 0.5) -> tuple[float, float]:
+        market.time_us += SECOND_US
+        update = VolatilityUpdate(
+            market.time_us, "fit", 1, "C", names, [all_of, all_of, third], [1.0, 1.0, ratio],
+            market.time_us,
+        )  # fmt: skip
+        apply_volatilities(market, update, METHOD)
+        return float(market.volatility[2]), float(market.forward_ratio[2])
+
+    assert say(0.5) == (0.5, 1.0)
+    for _ in range(4):
+        assert say(5.0) == (0.5, 1.0)  # ten times: never
+    assert say(1.0) == (0.5, 1.0)
+    assert say(1.0) == (1.0, 1.0)  # twice: when it is said again
+    assert say(1.0, ratio=0.5) == (1.0, 1.0)
+    assert say(1.0) == (1.0, 1.0)
+    assert say(1.0, ratio=1.01) == (1.0, 1.01)
+    assert say(1.4, all_of=0.7) == (1.4, 1.0)  # all move by as much: nobody is odd

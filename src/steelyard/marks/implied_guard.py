@@ -41,7 +41,7 @@ class Word(NamedTuple):
 class ImpliedGuard:
     """What the fitters of one underlying last said, and what is believed.
 
-    level, at_us: of the update in use (0.0: none yet). hold_level, hold_us: a jump that waits, and since when.
+    held: options that jump on their own, as (volatility, forward ratio, since). level, at_us: of the update in use (0.0: none yet). hold_level, hold_us: a jump that waits, and since when.
     """
 
     def __init__(self) -> None:
@@ -51,6 +51,7 @@ class ImpliedGuard:
         self.at_us = 0
         self.hold_level = 0.0
         self.hold_us = 0
+        self.held: dict[int, tuple[float, float, int]] = {}
 
     def offer(
         self, fitter: str, level: float, at_us: int, now_us: int, rules: ImpliedRules
@@ -94,6 +95,23 @@ class ImpliedGuard:
             self.condition, self.hold_level = BELIEVED, 0.0
         return median
 
+    def says_again(
+        self, slot: int, volatility: float, ratio: float, is_possible: bool, now_us: int, rules: ImpliedRules
+    ) -> bool:  # fmt: skip
+        """Return whether an option that jumps on its own was said to do so before, hold_us ago or longer."""
+        first = self.held.get(slot)
+        if (
+            first is None
+            or not _agrees(first[0], volatility, rules)
+            or not _agrees(first[1], ratio, rules)
+        ):
+            self.held[slot] = volatility, ratio, now_us
+            return False
+        if not is_possible or now_us <= first[2] or now_us - first[2] < rules.hold_us:
+            return False
+        del self.held[slot]
+        return True
+
     def age_ppm(self, now_us: int, rules: ImpliedRules) -> int:
         """Return what the age of the volatilities in use adds to the initial requirement of options, ppm."""
         age_us = now_us - self.at_us
@@ -105,18 +123,25 @@ class ImpliedGuard:
     def record(self) -> list[object]:
         """Return the guard as plain values, for a snapshot."""
         words = [[name, *self.words[name]] for name in sorted(self.words)]
-        return [words, self.condition, self.level, self.at_us, self.hold_level, self.hold_us]
+        held = [[slot, *self.held[slot]] for slot in sorted(self.held)]
+        return [words, self.condition, self.level, self.at_us, self.hold_level, self.hold_us, held]
 
     @staticmethod
     def restore(record: list[Any]) -> ImpliedGuard:
         """Return the guard of a record."""
         guard = ImpliedGuard()
-        words, guard.condition, guard.level, guard.at_us, guard.hold_level, guard.hold_us = record
+        words, guard.condition, guard.level, guard.at_us, guard.hold_level, guard.hold_us, held = (
+            record
+        )
+        guard.held = {slot: (volatility, ratio, at) for slot, volatility, ratio, at in held}
         guard.words = {name: Word(level, at_us) for name, level, at_us in words}
         return guard
 
 
 AGE_STEP_PPM = 100
+DAY_US = 86_400_000_000
+ABSURD_LEVEL = 1e9
+"""The level of a surface that cannot be: one whose expiries do not fit together."""
 
 
 def _agrees(level: float, median: float, rules: ImpliedRules) -> bool:
@@ -129,15 +154,31 @@ def level_of_volatilities(update: VolatilityUpdate) -> float:
     return ordered[len(ordered) // 2]
 
 
-def level_of_surface(update: SurfaceUpdate) -> float:
-    """Return the median over the expiries of the base volatility at the money; 0.0 where none is positive."""
-    levels = []
+def levels_of(update: SurfaceUpdate) -> dict[int, float]:
+    """Return the base volatility at the money by expiry, where it is positive."""
+    levels = {}
     for smile in update.smiles:
         variance = smile.a + smile.b * (
             math.sqrt(smile.m * smile.m + smile.sigma * smile.sigma) - smile.rho * smile.m
         )
         years = (smile.expiry_us - update.exchange_time_us) / YEAR_US
         if variance > 0.0:
-            levels.append(math.sqrt(variance / years))
-    levels.sort()
-    return levels[len(levels) // 2] if levels else 0.0
+            levels[smile.expiry_us] = math.sqrt(variance / years)
+    return levels
+
+
+def level_of_surface(update: SurfaceUpdate) -> float:
+    """Return the median over the expiries of the base volatility at the money; 0.0 where none is positive."""
+    ordered = sorted(levels_of(update).values())
+    return ordered[len(ordered) // 2] if ordered else 0.0
+
+
+def is_even(update: SurfaceUpdate, used: SurfaceUpdate, rules: ImpliedRules) -> bool:
+    """Return whether no expiry a day away or more is absurd beside the surface in use, nor any forward."""
+    before = levels_of(used)
+    for expiry_us, level in levels_of(update).items():
+        known = before.get(expiry_us, level)
+        is_near = expiry_us - update.exchange_time_us < DAY_US
+        if not is_near and max(level / known, known / level) > rules.absurd_factor:
+            return False
+    return all(0.5 <= smile.forward / update.index_price <= 2.0 for smile in update.smiles)

@@ -8,7 +8,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.marks.implied_guard import ImpliedGuard, level_of_surface, level_of_volatilities
+from steelyard.marks.implied_guard import (
+    ABSURD_LEVEL,
+    ImpliedGuard,
+    is_even,
+    level_of_surface,
+    level_of_volatilities,
+)
 from steelyard.marks.market import ImpliedNotice, MarketState
 from steelyard.terms import Method
 from steelyard.terms.implied_rules import ImpliedRules
@@ -40,6 +46,10 @@ class SurfaceColumns:
             self.smiles[row, SMILE_HEAD : SMILE_HEAD + len(smile.coefficients)] = smile.coefficients
 
 
+FORWARD_MOVE_MAX = 0.15
+"""How far the forward over index of an option may move from one update to the next."""
+
+
 def apply_surface(market: MarketState, update: SurfaceUpdate, method: Method) -> list[int]:
     """Take a fitted surface: the underlying's options take their volatility from it from now on.
 
@@ -47,7 +57,13 @@ def apply_surface(market: MarketState, update: SurfaceUpdate, method: Method) ->
     (implied_guard), changes no volatility.
     """
     asset = market.asset_slots[update.underlying]
-    if not believes(market, update, level_of_surface(update), method):
+    level = level_of_surface(update)
+    known = market.surfaces.get(asset)
+    if known is not None and not is_even(
+        update, known.update, method.implied_rules(update.underlying)
+    ):
+        level = ABSURD_LEVEL
+    if not believes(market, update, level, method):
         return []
     market.surfaces[asset] = SurfaceColumns(update)
     return [asset]
@@ -59,13 +75,55 @@ def apply_volatilities(market: MarketState, update: VolatilityUpdate, method: Me
     They end the use of a surface, which would write over them.
     """
     asset = market.asset_slots[update.underlying]
+    before = market.implied[asset].level if asset in market.implied else 0.0
     if not believes(market, update, level_of_volatilities(update), method):
         return []
     market.surfaces.pop(asset, None)
+    common = market.implied[asset].level / before if before > 0.0 else 1.0
     slots = np.array([market.instrument_slots[name] for name in update.instruments], np.int64)
-    market.volatility[slots] = update.implied_volatilities
-    market.forward_ratio[slots] = update.forward_ratios
+    volatilities = np.array(update.implied_volatilities)
+    ratios = np.array(update.forward_ratios)
+    is_held = _held_options(market, asset, slots, volatilities, ratios, common, method)
+    used = slots[~is_held]
+    market.volatility[used] = volatilities[~is_held]
+    market.forward_ratio[used] = ratios[~is_held]
     return [asset]
+
+
+def _held_options(
+    market: MarketState,
+    asset: int,
+    slots: NDArray[np.int64],
+    volatilities: NDArray[np.float64],
+    ratios: NDArray[np.float64],
+    common: float,
+    method: Method,
+) -> NDArray[np.bool_]:
+    """Return which options of a believed update keep what they have: those that jump on their own.
+
+    One whose volatility is beyond jump_factor of its last times the common move of all (`common`), or whose forward is 15 % off its last (a factor
+    of two off the index at first), waits until an update hold_us later says the same; beyond
+    absurd_factor it never comes.
+    """
+    rules = method.implied_rules(market.assets[asset].name)
+    guard = market.implied[asset]
+    known = market.volatility[slots]
+    is_known = known > 0.0
+    move = np.ones(len(slots))
+    np.divide(volatilities, known * common, out=move, where=is_known)
+    apart = np.abs(ratios / market.forward_ratio[slots] - 1.0)
+    bent = np.where(is_known, apart > FORWARD_MOVE_MAX, (ratios < 0.5) | (ratios > 2.0))
+    is_odd = (move > rules.jump_factor) | (move * rules.jump_factor < 1.0) | bent
+    is_held = np.zeros(len(slots), np.bool_)
+    for i in np.flatnonzero(is_odd).tolist():
+        worst = max(float(move[i]), 1.0 / float(move[i]))
+        said = float(volatilities[i]), float(ratios[i])
+        is_held[i] = not guard.says_again(
+            int(slots[i]), *said, worst <= rules.absurd_factor, market.time_us, rules
+        )
+    for slot in slots[~is_odd].tolist() if guard.held else ():
+        guard.held.pop(slot, None)
+    return is_held
 
 
 def believes(
