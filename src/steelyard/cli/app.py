@@ -269,6 +269,38 @@ def surface(
     raise typer.Exit(surface_command(asked))
 
 
+@app.command("market-report")
+def market_report(
+    market: Annotated[Path, typer.Argument(help="Folder or file of a recorded market.")],
+    from_: Annotated[str, typer.Option("--from", help="First instant, ISO 8601 UTC.")],
+    to: Annotated[str, typer.Option("--to", help="Instant after the last, ISO 8601 UTC.")],
+    asset: Annotated[
+        str | None, typer.Option(help="Only these, as BTC,ETH; all that have a source without it.")
+    ] = None,
+    method: MethodOption = None,
+    with_derivatives: Annotated[
+        bool,
+        typer.Option("--with-derivatives", help="Compare: perpetuals as index sources too."),
+    ] = False,
+    only: Annotated[
+        str | None, typer.Option(help="Compare only these sources alone, as coinbase:BTC-USD.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write data, plots and a page here; nothing without it.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Report how the index of a recording stood against its sources.
+
+    Error, lag, exclusions, conditions, mark age, and what each single source alone would have
+    done. Exit code 1 if an index left its bound, 3 if no asset ever had a quorum.
+    """
+    from steelyard.cli.market_report import Request, market_report_command
+
+    asked = Request(market, from_, to, asset, method, out, as_json, with_derivatives, only)
+    raise typer.Exit(market_report_command(asked))
+
+
 @app.command()
 def doctor(
     warm: Annotated[bool, typer.Option("--warm", help="Compile the kernels now.")] = False,
