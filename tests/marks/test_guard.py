@@ -505,3 +505,25 @@ def test_INDX_028_a_hold_is_not_outlived_by_its_reference() -> None:
     assert (venue.index, venue.is_protected) == (shown, True)
     wait(venue, RULES.jump_hold_us)
     assert (venue.index, venue.is_protected) == (60.0, False)
+
+
+def test_INDX_029_sources_that_disagree_again_and_again_must_agree_for_longer() -> None:
+    venue = ready("one", "two")
+    waits = []
+    for _ in range(7):
+        venue.say(0, 110.0)
+        assert condition(venue) == "disagreement"
+        venue.say(0, 100.0)
+        began = venue.market.time_us
+        while condition(venue) == "resuming":
+            wait(venue, SECOND_US // 2)
+            all_say(venue, 100.0)
+        waits.append((venue.market.time_us - began) // SECOND_US)
+    assert waits == [1, 2, 4, 8, 16, 16, 16]
+    for _ in range(400):
+        wait(venue, SECOND_US)
+        all_say(venue, 100.0)
+    venue.say(0, 110.0)
+    venue.say(0, 100.0)
+    assert wait(venue, SECOND_US) == [COIN]
+    assert condition(venue) == "healthy"

@@ -5,7 +5,7 @@
     decided       no quorum; two persons set a price for a stated time
     no_quorum     too few sources can be used    disagreement  enough can, but no majority agrees
     jump          a majority agrees on a sudden large jump; believed when it has held for a while
-    resuming      sources that disagreed agree again, for a while yet
+    resuming      sources that disagreed agree again, for a while yet: the longer the more often they disagreed
     unfit         the price does not fit the integers of the asset
 
 Only healthy, second_tier and decided are not protected. A protected asset keeps its last good value.
@@ -29,6 +29,7 @@ NO_QUORUM, DISAGREEMENT, JUMP, RESUMING, UNFIT = (
     "no_quorum", "disagreement", "jump", "resuming", "unfit",
 )  # fmt: skip
 AGE_STEP_PPM = 100
+RELAPSE_FACTOR = 10
 TRUSTED = frozenset({HEALTHY, SECOND_TIER, DECIDED})
 
 
@@ -37,7 +38,8 @@ class AssetIndex:
 
     heard: what the last reading used, kept while every source is used and quotes in USD, so that the next
     word of one of them is one step and not all. good_price: USD, last accepted; price_time_us: exchange time it held for.
-    has_unfit_mark: a perpetual's mark is beyond its bound. spoken_us: when a source last
+    has_unfit_mark: a perpetual's mark is beyond its bound. resume_hold_us: how long the
+    next agreement has to last after a disagreement; disagreed_us: when the last one began. spoken_us: when a source last
     said something; spoke_again_us: the end of the last silence of all. hold_price, hold_since_us: a jump that waits. agreed_since_us: −1 while there is no quorum.
     """
 
@@ -55,6 +57,8 @@ class AssetIndex:
         self.decision: PriceDecision | None = None
         self.tiers = 1
         self.has_unfit_mark = False
+        self.resume_hold_us = 0
+        self.disagreed_us = 0
         self.spoken_us = 0
         self.spoke_again_us = 0
         self.heard: Heard | None = None
@@ -92,7 +96,7 @@ class AssetIndex:
     ) -> tuple[str, float, int]:
         """Return (condition, price to show or 0.0, when to look again whatever comes)."""
         if not reading.has_quorum:
-            return self._without_quorum(reading, now_us)
+            return self._without_quorum(reading, now_us, rules)
         if self.agreed_since_us < 0:
             self.agreed_since_us = now_us
         if self._jumps(reading.price, self.good_price, rules) and (
@@ -103,12 +107,21 @@ class AssetIndex:
             if now_us - self.hold_since_us < rules.jump_hold_us:
                 return JUMP, 0.0, self.hold_since_us + rules.jump_hold_us
         elif self.condition in (DISAGREEMENT, RESUMING):
-            resumes_us = self.agreed_since_us + rules.resume_us
+            resumes_us = self.agreed_since_us + max(rules.resume_us, self.resume_hold_us)
             if now_us < resumes_us:
                 return RESUMING, 0.0, resumes_us
         return HEALTHY if tier == 1 else SECOND_TIER, reading.price, NEVER_US
 
-    def _without_quorum(self, reading: IndexReading, now_us: int) -> tuple[str, float, int]:
+    def _disagree(self, now_us: int, rules: IndexRules) -> None:
+        """Begin a disagreement; one soon after the last asks for twice as long an agreement, up to 16 times."""
+        hold_us = max(rules.resume_us, self.resume_hold_us)
+        is_soon = now_us - self.disagreed_us < RELAPSE_FACTOR * hold_us
+        self.resume_hold_us = min(16 * rules.resume_us, 2 * hold_us) if is_soon else rules.resume_us
+        self.disagreed_us = now_us
+
+    def _without_quorum(
+        self, reading: IndexReading, now_us: int, rules: IndexRules
+    ) -> tuple[str, float, int]:
         self.agreed_since_us = -1
         self.hold_price = 0.0
         if self.decision is not None and now_us < self.decision.until_us:
@@ -116,6 +129,8 @@ class AssetIndex:
         self.decision = None
         if self.good_price == 0.0:
             return UNSEEN, reading.price, NEVER_US
+        if reading.is_enough and self.condition not in (DISAGREEMENT, RESUMING):
+            self._disagree(now_us, rules)
         return DISAGREEMENT if reading.is_enough else NO_QUORUM, 0.0, NEVER_US
 
     def accept(self, condition: str, price: float, price_time_us: int) -> None:
@@ -148,7 +163,7 @@ class AssetIndex:
         return [
             [source.record() for source in self.sources], self.condition, list(self.reading),
             self.good_price, self.price_time_us, self.hold_price, self.hold_since_us,
-            self.agreed_since_us, self.has_unfit_mark, self.spoken_us, self.spoke_again_us, self.decision,
+            self.agreed_since_us, self.has_unfit_mark, self.resume_hold_us, self.disagreed_us, self.spoken_us, self.spoke_again_us, self.decision,
         ]  # fmt: skip
 
     @staticmethod
@@ -163,7 +178,7 @@ class AssetIndex:
         index.reading = IndexReading(*reading)
         (
             index.good_price, index.price_time_us, index.hold_price,
-            index.hold_since_us, index.agreed_since_us, index.has_unfit_mark, index.spoken_us, index.spoke_again_us,
+            index.hold_since_us, index.agreed_since_us, index.has_unfit_mark, index.resume_hold_us, index.disagreed_us, index.spoken_us, index.spoke_again_us,
         ) = numbers  # fmt: skip
         index.decision = None if decision is None else msgspec.convert(decision, PriceDecision)
         return index
