@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from steelyard.cli.session import Session, journal_path
 from steelyard.engine import create_engine
@@ -21,6 +22,7 @@ from steelyard.quantities import InputError
 from steelyard.terms import AccountRecord, load_method
 from steelyard.ticks import SurfaceUpdate
 
+T = TypeVar("T")
 Say = Callable[[str], None]
 
 
@@ -46,6 +48,19 @@ def parse_time_us(text: str, field: str) -> int:
         moment = moment.replace(tzinfo=UTC)
     whole = int(moment.replace(microsecond=0).timestamp())
     return whole * 1_000_000 + moment.microsecond
+
+
+def required(value: T | None, field: str) -> T:
+    """Return an option that a recorded market needs. Errors: CLIC-E08 where it is not given."""
+    if value is None:
+        raise InputError(
+            "CLIC-E08",
+            f"--{field} is not given",
+            rule="a recorded market needs --market, --from and --to; live feeds need --live",
+            cure=f"add --{field}, or give --live CONFIG",
+            field=field,
+        )
+    return value
 
 
 def time_text(time_us: int) -> str:

@@ -1,0 +1,221 @@
+"""`steelyard run --live`: the same session as over a recorded market, driven by live feeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+from steelyard.cli.feeds_board import (
+    DRIVER_RULES,
+    clock_us,
+    quote_rates,
+    quotes_of,
+    read_document,
+)
+from steelyard.cli.session import Session, Step, journal_path
+from steelyard.engine import create_engine
+from steelyard.feeds import read_accounts
+from steelyard.feeds.live.config import FeedsConfig, refused
+from steelyard.feeds.live.connection import ConnectionRules
+from steelyard.feeds.live.listing import IDLE_LAG_US, LiveListing
+from steelyard.feeds.live.oracles.runners import oracle_runners
+from steelyard.feeds.live.tape import FrameLog, TapedDriver
+from steelyard.feeds.live.threaded import LiveFeeds
+from steelyard.lab import generate_population, parse_accounts_argument
+from steelyard.quantities import MarketError
+from steelyard.terms import AccountRecord, load_method
+from steelyard.ticks import AssetListed, InstrumentsListed, SourceListed
+from steelyard.ticks.events import Event
+
+CONNECTION_RULES: ConnectionRules | None = None
+LISTING_WAIT_US = 10_000_000
+FIRST_PRICE_WAIT_US = 60_000_000
+TAKE_S = 0.2
+DAY_US = 86_400_000_000
+_LISTINGS = (AssetListed, SourceListed, InstrumentsListed)
+
+
+def check_live_options(
+    market: Path | None,
+    from_: str | None,
+    to: str | None,
+    chain: Path | None,
+    is_fitted: bool,
+    speed: str,
+) -> None:
+    """Raise FCLI-E07 for an option that only a recorded market has."""
+    given = {
+        "market": market,
+        "from": from_,
+        "to": to,
+        "chain": chain,
+        "surface": is_fitted or None,
+    }
+    given["speed"] = speed if speed != "max" else None
+    for name, value in given.items():
+        if value is not None:
+            raise refused("FCLI-E07", f"--{name} beside --live", "live feeds come now and at their own speed",
+                          f"leave --{name} out, or --live", field=name)  # fmt: skip
+
+
+class LiveMarket:
+    """What a session needs of a market, from feeds that are running.
+
+    `opening` gives listings and first prices, `ticks` everything after them, with the seconds between,
+    until the time is up.
+    """
+
+    def __init__(self, feeds: LiveFeeds, listing: LiveListing, for_us: int | None) -> None:
+        self._feeds = feeds
+        self._listing = listing
+        self._for_us = for_us
+        self.start_us = clock_us()
+        self.end_us = self.start_us + (for_us if for_us is not None else DAY_US)
+        self.listings: list[Event] = []
+        self.warm_up: list[Event] = []
+        self.tick_count = 0
+
+    def opening(self) -> None:
+        """Wait until the assets can be listed; fill `listings`. Errors: FCLI-E06 no price came."""
+        listing = self._listing
+        begun_us = clock_us()
+        while not listing.is_open(clock_us()):
+            self.listings += listing.take(self._feeds.take(TAKE_S))
+            if clock_us() - begun_us > FIRST_PRICE_WAIT_US:
+                raise MarketError(
+                    "FCLI-E06",
+                    f"no price of {', '.join(listing.pending) or 'any asset'} in {FIRST_PRICE_WAIT_US / 1e6:g} s",
+                    rule="an engine starts when its assets have prices",
+                    cure="steelyard feeds check CONFIG says what is wrong with the sources",
+                )
+        self.start_us = self.listings[-1].time_us
+        self.end_us = self.start_us + (self._for_us if self._for_us is not None else DAY_US)
+
+    def ticks(self) -> Iterator[Event]:
+        """Yield events as they come, until the time is up."""
+        while self._for_us is None or clock_us() < self.end_us:
+            events = self._feeds.take(TAKE_S)
+            yield from self._listing.take(events)
+            if not events:
+                yield from self._listing.seconds(clock_us() - IDLE_LAG_US)
+
+
+class LiveSession(Session):
+    """A session over live feeds: what is listed late is known, and quote currencies have the engine's rates."""
+
+    def __init__(self, *arguments: object, config: FeedsConfig, **options: object) -> None:
+        super().__init__(*arguments, **options)  # type: ignore[arg-type]
+        self._quotes = quotes_of(config)
+        self.rates: dict[str, float] = {}
+        self.stack = ExitStack()
+
+    def open_market(self) -> None:
+        """Submit listings and first prices; a listing that is refused ends the session."""
+        for event in self.market.listings:
+            step = self._step(event)
+            if step.error is not None and isinstance(event, _LISTINGS):
+                raise step.error
+
+    def _step(self, event: Event) -> Step:
+        step = super()._step(event)
+        if isinstance(event, InstrumentsListed):
+            self.by_name |= {each.name: each for each in event.instruments}
+        self.rates = quote_rates(self.engine.market, self._quotes)
+        return step
+
+    def finish(self) -> bytes:
+        """End the connections, then as every session."""
+        self.stack.close()
+        return super().finish()
+
+
+def live_session(
+    path: Path,
+    accounts: str,
+    seed: int,
+    shards: int,
+    journal: Path | None,
+    method: Path | None,
+    insurance_fund_usd: int,
+    for_seconds: float | None,
+    record: Path | None,
+    say: Callable[[str], None],
+) -> LiveSession:
+    """Return a prepared session over live feeds; its connections live until `finish`.
+
+    Errors: FCLI, LIVE, PYTH-E08, CHLK-E04, and those of accounts.
+    """
+    count = parse_accounts_argument(accounts)
+    terms = load_method(method)
+    config = read_document(path, terms)
+    if not config.perpetuals:
+        raise refused("FCLI-E04", "there is no perpetual", "accounts hold perpetuals of the document",
+                      "add a [[perpetuals]] table for every instrument to list", table="perpetuals", field="asset")  # fmt: skip
+    listing = LiveListing(config, wait_us=LISTING_WAIT_US)
+    runners = oracle_runners(config, path.parent)
+    sessions: list[LiveSession] = []
+    with ExitStack() as stack:
+        log = None
+        if record is not None:
+            from steelyard.cli.feeds_record import new_recording
+
+            writer = new_recording(record, path)
+            stack.callback(writer.close)
+            log = FrameLog(config, writer.write)
+        driver = TapedDriver(
+            config,
+            rates=lambda: sessions[0].rates if sessions else {},
+            log=log,
+            rules=DRIVER_RULES,
+        )
+        say(f"connecting to {', '.join(row.venue for row in config.connections)}")
+        feeds = stack.enter_context(
+            LiveFeeds(driver, clock=clock_us, runners=runners, rules=CONNECTION_RULES, raw_log=log)
+        )
+        for_us = int(for_seconds * 1e6) if for_seconds is not None else None
+        market = LiveMarket(feeds, listing, for_us)
+        market.opening()
+        where = journal_path(journal, "steelyard-live", "live")
+        session = LiveSession(
+            create_engine(where, terms, shards), market, market.start_us, market.end_us,
+            has_clock=True, config=config,
+        )  # fmt: skip
+        sessions.append(session)
+        try:
+            session.open_market()
+            session.fund(insurance_fund_usd)
+            if count is None:
+                say(f"reading accounts from {accounts}")
+                given = read_accounts(
+                    Path(accounts),
+                    list(listing.assets.values()),
+                    list(listing.instruments.values()),
+                )
+            else:
+                say(f"generating {count:,} accounts from seed {seed}")
+                given = _population(session, listing, count, seed)
+            say(f"loading {len(given):,} accounts")
+            session.load(given)
+        except BaseException:
+            session.journaled.close()
+            raise
+        session.stack = stack.pop_all()
+    return session
+
+
+def _population(
+    session: LiveSession, listing: LiveListing, count: int, seed: int
+) -> list[AccountRecord]:
+    """Return accounts in what has a price; what has none yet is held by nobody."""
+    prices = session.prices()
+    market = session.engine.market
+    return generate_population(
+        count,
+        seed,
+        [each for each in market.assets if each.name in prices or each.name not in listing.assets],
+        [each for each in market.instruments if each.underlying in prices],
+        prices,
+        session.engine.method,
+        time_us=session.start_us,
+    )
