@@ -527,3 +527,21 @@ def test_INDX_029_sources_that_disagree_again_and_again_must_agree_for_longer() 
     venue.say(0, 100.0)
     assert wait(venue, SECOND_US) == [COIN]
     assert condition(venue) == "healthy"
+
+
+@pytest.mark.parametrize("gap_s", [1, 9, 11, 61, 3_600, 8 * 3_600])
+@pytest.mark.parametrize("jump", [0.5, 0.8, 1.2, 1.5])
+def test_INDX_019_after_a_gap_nothing_is_believed_before_a_quorum_of_fresh_words(
+    gap_s: int, jump: float
+) -> None:
+    venue = ready("one", "two", "three")
+    wait(venue, gap_s * SECOND_US)
+    for number in range(3):
+        if number < 2:
+            assert venue.is_protected or venue.index == 100.0
+        venue.say(number, 100.0 * jump)
+        wait(venue, 50_000)
+    is_jump = abs(jump - 1.0) > 0.15 and gap_s <= 10
+    assert venue.is_protected == is_jump
+    wait(venue, RULES.jump_hold_us)
+    assert (venue.index, venue.is_protected) == (100.0 * jump, False)

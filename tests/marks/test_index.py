@@ -81,10 +81,12 @@ def test_MARK_003_order_does_not_matter_and_more_is_never_less(
 
 
 def test_MARK_004_a_price_is_fresh_up_to_its_limit_in_exchange_time() -> None:
-    said = Readable([speaker(100.0, 1, n, 0, 60_000_000) for n in (0, 1)], [1.0, 1.0], 0.0, lambda: 1_600, {})
+    said = Readable(
+        [speaker(100.0, 1, n, 0, 60_000_000) for n in (0, 1)], [1.0, 1.0], 0.0, lambda: 1_600, {}
+    )
     fresh = read_index(said, 60_000_000, RULES)
     assert (fresh.price, fresh.used, fresh.changes_at_us) == (100.0, 2, 60_000_001)
-    assert read_index(said, 60_000_001, RULES) [:7] == (0.0, False, 0, 0, 0, 0, NEVER_US)
+    assert read_index(said, 60_000_001, RULES)[:7] == (0.0, False, 0, 0, 0, 0, NEVER_US)
 
 
 def test_MARK_004_a_late_price_is_old_and_an_older_one_changes_nothing() -> None:
