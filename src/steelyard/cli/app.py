@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from steelyard import __version__
+from steelyard.cli.feeds import feeds_app
 
 EXIT_OK, EXIT_BREACH, EXIT_USAGE, EXIT_STALE, EXIT_CORRUPT = range(5)
 
@@ -24,6 +25,8 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help answers in half the time
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(feeds_app)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 Shards = Annotated[int, typer.Option(min=1, max=256, help="Shards that own the 256 account slots.")]
@@ -83,9 +86,24 @@ def demo(
 
 @app.command()
 def run(
-    market: Annotated[Path, typer.Option(help="Folder or file of a recorded market.")],
-    from_: Annotated[str, typer.Option("--from", help="First instant, ISO 8601 UTC.")],
-    to: Annotated[str, typer.Option("--to", help="Instant after the last, ISO 8601 UTC.")],
+    market: Annotated[
+        Path | None, typer.Option(help="Folder or file of a recorded market.")
+    ] = None,
+    from_: Annotated[
+        str | None, typer.Option("--from", help="First instant, ISO 8601 UTC.")
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option("--to", help="Instant after the last, ISO 8601 UTC.")
+    ] = None,
+    live: Annotated[
+        Path | None, typer.Option("--live", help="In place of a recording: the feeds' document.")
+    ] = None,
+    for_seconds: Annotated[
+        float | None, typer.Option("--for", min=0.1, help="With --live: end after so many seconds.")
+    ] = None,
+    record: Annotated[
+        Path | None, typer.Option(help="With --live: record the raw frames in this folder.")
+    ] = None,
     chain: Annotated[
         Path | None, typer.Option(help="Folder or file of a recorded option chain.")
     ] = None,
@@ -103,21 +121,38 @@ def run(
     method: MethodOption = None,
     insurance_fund: FundOption = 5_000_000,
     plot: PlotOption = None,
-    live: Annotated[
-        bool, typer.Option(help="Show the live view instead of a progress bar.")
-    ] = False,
+    view: Annotated[
+        bool | None,
+        typer.Option(help="Show the live view instead of a progress bar; with --live it is shown."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run the engine over a recorded market."""
+    """Run the engine over a recorded market, or over live feeds.
+
+    A recording needs --market, --from and --to; feeds need --live and the extra `feeds`.
+    """
     from steelyard.cli.run import run_session
-    from steelyard.cli.wiring import parse_speed, parse_time_us, recorded_session
+
+    if live is not None:
+        from steelyard.cli.run_live import check_live_options, live_session
+
+        check_live_options(market, from_, to, chain, surface, speed)
+        feeds = live_session(
+            live, accounts, seed, shards, journal, method, insurance_fund, for_seconds, record,
+            _say(as_json),
+        )  # fmt: skip
+        with feeds.stack:
+            run_session(feeds, f"live feeds {live}", None, as_json, plot, is_live=view is not False)
+        return
+    from steelyard.cli.wiring import parse_speed, parse_time_us, recorded_session, required
 
     factor = parse_speed(speed)
     session = recorded_session(
-        market, chain, accounts, seed, parse_time_us(from_, "from"), parse_time_us(to, "to"),
+        required(market, "market"), chain, accounts, seed,
+        parse_time_us(required(from_, "from"), "from"), parse_time_us(required(to, "to"), "to"),
         shards, journal, method, insurance_fund, _say(as_json), is_fitted=surface,
     )  # fmt: skip
-    run_session(session, f"recorded market {market}", factor, as_json, plot, is_live=live)
+    run_session(session, f"recorded market {market}", factor, as_json, plot, is_live=bool(view))
 
 
 @app.command()
