@@ -331,7 +331,7 @@ def read_volatility(
         jump=asset.jump,
         regime=Regime(asset.regime),
         regime_since_us=asset.regime_since_us,
-        implied=_read_implied(state.implied.get(asset_slot, ()), now_us, rules.implied_tenors_us),
+        implied=read_implied(state.implied.get(asset_slot, ()), now_us, rules.implied_tenors_us),
         garch_volatility=garch.volatility() if garch else None,
     )
 
@@ -371,9 +371,10 @@ def drift_ppm(state: VolatilityState, asset_slot: int, age_us: int, rules: Volat
     return min(rules.drift_ppm_max, ceil(drift))
 
 
-def _read_implied(
+def read_implied(
     term: tuple[ImpliedTerm, ...], now_us: int, tenors_us: tuple[int, int]
 ) -> ImpliedReading | None:
+    """Return a term read at two tenors, or None where all of it has expired."""
     alive = tuple(each for each in term if each[0] > now_us)
     if not alive:
         return None

@@ -6,6 +6,7 @@ named parts sum to the number they explain.
 
 from steelyard.publish.deltas import AccountChannel, AccountDelta, AccountSnapshot
 from steelyard.publish.explain import Explanation, explain_risk
+from steelyard.publish.market_view import MarketView, SourceView, market_view
 from steelyard.publish.story import StoryLine, story_lines
 from steelyard.publish.tally import Tally
 from steelyard.publish.views import AccountView, account_view, worst_rows
@@ -16,10 +17,13 @@ __all__ = [
     "AccountSnapshot",
     "AccountView",
     "Explanation",
+    "MarketView",
+    "SourceView",
     "StoryLine",
     "Tally",
     "account_view",
     "explain_risk",
+    "market_view",
     "story_lines",
     "worst_rows",
 ]
