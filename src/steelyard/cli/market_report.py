@@ -192,7 +192,7 @@ def _report(
 
     def run(scene: Scene, rules: Method) -> Run:
         def told(count: int) -> None:
-            advance(scene.name, count, scene.count)
+            advance(scene.name, count, scene.event_count)
 
         return drive(scene, rules, cast.market.from_us, cast.market.to_us, told)
 

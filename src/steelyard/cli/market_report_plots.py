@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from steelyard.cli.market_report_figures import Spell
 from steelyard.cli.market_report_record import COUNTING, Record, View
-from steelyard.cli.market_report_run import Bools, Floats, SourceLog
-from steelyard.cli.market_report_sheets import percent, price, span
+from steelyard.cli.market_report_run import Bools, Floats, Ints, SourceLog
+from steelyard.cli.market_report_sheets import clock, percent, price, span
 from steelyard.cli.plots import (
     DPI,
     FAINT,
@@ -23,6 +23,7 @@ from steelyard.cli.plots import (
     STYLE,
     WIDTH_PX,
     _instants,
+    _plain_log,
     _say_empty,
     _time_axis,
 )
@@ -33,11 +34,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-HEAD_PX, FOOT_PX, GAP_PX, LANE_PX = 145, 60, 88, 34
+HEAD_PX, FOOT_PX, GAP_PX, LANE_PX = 145, 60, 88, 40
 PRICES_PX, FALL_PX, ERROR_PX, AGE_PX = 430, 430, 270, 200
 LEFT, RIGHT = 0.155, 0.975
-BASIS_POINTS = 1e4
 FALL_MARGIN_S = 120.0
+LABEL_MAX = 22
 SHADE = "#F6E3E1"
 RISK = "#C62828"
 VERDICT_COLOURS = {
@@ -98,17 +99,17 @@ def _head(figure: Figure, view: View, record: Record, document: Record, height: 
         if bound["seconds_left"]
         else "kept its bound"
     )
-    if not bound["seconds_judged"]:
-        kept = "nothing to judge it by"
     first = (
         f"{document['from'][:19].replace('T', ' ')} to {document['to'][:19].replace('T', ' ')} UTC   ·   "
         f"{document['recording']}   ·   method {document['method']}"
     )
-    second = (
-        f"trusted {percent(record['trusted_share'])} % of the time   ·   error against the median of the "
-        f"independent spot sources: median {percent(error['median'], 2)} %, p99 {percent(error['p99'], 2)} %, "
-        f"worst {percent(error['worst'], 2, signed=True)} %   ·   {kept}"
-    )
+    second = f"trusted {percent(record['trusted_share'])} % of the time"
+    if error["worst"] is not None:
+        second += (
+            f"   ·   error against the median of the independent spot sources: median "
+            f"{percent(error['median'], 2)} %, p99 {percent(error['p99'], 2)} %, worst "
+            f"{percent(error['worst'], 2, signed=True)} % at {clock(error['worst_at'])}   ·   {kept}"
+        )
     for down_px, text, size, ink in (
         (48, f"Steelyard · {view.log.name} · market report", 15, INK),
         (84, first, 8.5, INK),
@@ -128,9 +129,9 @@ def _fall_window(view: View, record: Record) -> tuple[int, int] | None:
         return None
     grid = view.run.grid
     steep = [each["reference_at"] for each in fall["levels"]]
-    rows = [int(np.searchsorted(grid, _time_us(each))) for each in (steep[1], fall["to"])]
+    rows = [int(np.searchsorted(grid, _time_us(each))) for each in (steep[3], fall["to"])]
     margin = int(FALL_MARGIN_S * 1e6) // view.run.step_us
-    low, high = max(0, rows[0] - margin), min(len(grid) - 1, rows[1] + 2 * margin)
+    low, high = max(0, rows[0] - margin), min(len(grid) - 1, rows[1] + 3 * margin)
     return (low, high) if high - low < 0.7 * len(grid) else None
 
 
@@ -156,8 +157,12 @@ def _draw_prices(
     shown = [view.shown[here]]
     for number, (name, path) in enumerate(view.paths.items()):
         colour = _colour(number)
-        axes.plot(times[here], path.price[here], color=colour, linewidth=0.9, label=name,
-                  drawstyle="steps-post", zorder=3)  # fmt: skip
+        counts = np.where(_counts(view, name, view.run.grid), path.price, np.nan)
+        for column, alpha, label in ((path.price, 0.35, None), (counts, 1.0, name)):
+            axes.plot(
+                times[here], column[here], color=colour, linewidth=0.9, alpha=alpha, label=label,
+                drawstyle="steps-post", zorder=3,
+            )  # fmt: skip
         _mark_excluded(axes, view, view.log.sources[name], colour, (low, high))
         shown.append(path.price[here])
     for number, (name, (_, path)) in enumerate(view.derivatives.items()):
@@ -165,7 +170,7 @@ def _draw_prices(
                   linewidth=0.8, linestyle=":", label=f"{name} (not in the index)", zorder=2)  # fmt: skip
         shown.append(path.price[here])
     axes.plot(times[here], view.shown[here], color=INK, linewidth=0.8, linestyle=(0, (2, 2)),
-              label="last good index, protected", zorder=4)  # fmt: skip
+              label="shown while protected", zorder=4)  # fmt: skip
     axes.plot(times[here], view.index[here], color=INK, linewidth=1.6, label="index", zorder=5)
     axes.set_title(title)
     axes.set_ylabel("USD")
@@ -199,23 +204,28 @@ def _mark_excluded(
     """Mark the words that did not count when they came, or never agreed: a cross at price and receipt."""
     known = np.array(source.known_us, np.int64)
     said = np.array(source.prices, np.float64)
-    counts = np.zeros(len(known), bool)
-    for told in view.verdicts[source.name]:
-        if told.value in COUNTING:
-            counts |= (known >= told.start_us) & (known < told.end_us)
     grid = view.run.grid
     inside = (known >= grid[window[0]]) & (known <= grid[window[1]])
-    out: Bools = ~counts & inside & np.isfinite(said) & (said > 0.0)
+    out: Bools = ~_counts(view, source.name, known) & inside & np.isfinite(said) & (said > 0.0)
     if out.any():
         axes.plot(_instants(known[out]), said[out], "x", color=colour, markersize=4, zorder=6,
                   markeredgewidth=0.9)  # fmt: skip
+
+
+def _counts(view: View, source: str, times_us: Ints) -> Bools:
+    """Return at which instants a source counts."""
+    counts = np.zeros(len(times_us), bool)
+    for told in view.verdicts[source]:
+        if told.value in COUNTING:
+            counts |= (times_us >= told.start_us) & (times_us < told.end_us)
+    return counts
 
 
 def _shade_protected(axes: Axes, view: View) -> None:
     for each in view.conditions:
         if each.value not in TRUSTED:
             begin, end = _instants(np.array([each.start_us, each.end_us]))
-            axes.axvspan(begin, end, color=SHADE, linewidth=0, zorder=0)  # type: ignore[arg-type]
+            axes.axvspan(begin, end, color=SHADE, linewidth=0, zorder=0)
 
 
 def _limit_prices(axes: Axes, values: Floats) -> None:
@@ -256,10 +266,11 @@ def _draw_lanes(axes: Axes, view: View, times: NDArray[np.datetime64]) -> None:
             bars: Any = list(zip(starts, widths, strict=True))
             axes.broken_barh(bars, (lane - 0.36, 0.72), facecolors=colour, linewidth=0)
             seen.setdefault(value.replace("_", " "), colour)
-    axes.set_yticks(range(len(names)), names)
+    labels = [name.replace(":", ":\n", 1) if len(name) > LABEL_MAX else name for name in names]
+    axes.set_yticks(range(len(names)), labels, size=6.8)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
-    axes.set_title("Condition of the index, verdicts of its sources")
+    axes.set_title("Verdicts")
     axes.legend(handles=[Patch(color=colour, label=name) for name, colour in seen.items()],
                 loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=len(seen), columnspacing=1.2,
                 handlelength=1.0, fontsize=6.8)  # fmt: skip
@@ -289,12 +300,13 @@ def _draw_error(
     beside.set_title("All seconds")
     error = 100.0 * view.error
     there = np.isfinite(error)
-    _shade_protected(axes, view)
     if not there.any():
         _say_empty(axes, "no second has both a trusted index and a reference")
         _say_empty(beside, "nothing to count")
-        axes.set_xticks([])
+        for each in (axes, beside):
+            each.set_xticks([])
         return
+    _shade_protected(axes, view)
     low, high = (100.0 * (band / view.reference - 1.0) for band in (view.low, view.high))
     _columns(axes, times, low, high)
     left_bound = view.left
@@ -311,6 +323,7 @@ def _draw_error(
                 orientation="horizontal")  # fmt: skip
     beside.set_ylim(-reach, reach)
     beside.set_xscale("log")
+    _plain_log(beside.xaxis)
     beside.set_xlabel("seconds (log scale)")
     beside.tick_params(labelleft=False)
 
@@ -326,11 +339,11 @@ def _draw_age(axes: Axes, view: View, times: NDArray[np.datetime64]) -> None:
     axes.set_title("Age of the index, on the sources' clocks")
     axes.set_ylabel("seconds (log scale)")
     age = np.where(log.age_us >= 0, np.maximum(log.age_us / 1e6, 0.1), np.nan)
-    _shade_protected(axes, view)
     if not np.isfinite(age).any():
         _say_empty(axes, "there never was a trusted index")
         axes.set_xticks([])
         return
+    _shade_protected(axes, view)
     trusted = np.where(log.is_trusted, age, np.nan)
     axes.plot(times, age, color=FAINT, linewidth=0.7, label="while protected")
     axes.plot(times, trusted, color=PALETTE[0], linewidth=1.0, label="while trusted")

@@ -233,7 +233,7 @@ def _source_record(source: SourceLog, view: View, fall: Fall | None) -> Record:
         "lag": {
             "by_moves_s": None if lag is None else lag[0],
             "correlation": None if lag is None else lag[1],
-            "by_fall_s": _fall_lag(view, moved.price, fall),
+            "by_fall_s": _fall_lag(view, moved.fresh(source.stale_after_us), fall),
         },
         "verdict_changes": max(0, len(source.verdicts) - 1),
         "verdicts": {
@@ -249,7 +249,7 @@ def _fall_lag(view: View, price: Floats, fall: Fall | None) -> float | None:
     late = [
         seconds(int(view.run.grid[ours] - view.run.grid[theirs]))
         for ours, theirs in zip(crossings(view.index, fall), crossings(price, fall), strict=True)
-        if ours is not None and theirs is not None
+        if ours is not None and theirs is not None and is_observed(price, theirs, view.run.step_us)
     ]
     return quantile(np.array(late), 0.5) if late else None
 

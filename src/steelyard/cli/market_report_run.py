@@ -46,7 +46,7 @@ class Scene(NamedTuple):
     name: str
     opening: list[Event]
     ticks: Callable[[], Iterator[Event]]
-    count: int
+    event_count: int
 
 
 @dataclass(slots=True)
@@ -131,7 +131,7 @@ def drive(
     slots = {name: engine.market.asset_slots[name] for name in run.assets}
     next_us, row, waiting = from_us + SECOND_US, 0, 0
     for event in _then_end(scene.ticks(), to_us):
-        while next_us <= event.time_us:
+        while next_us < event.time_us:  # what is known at a second counts in its sample
             _submit(engine, run, TimeTick(next_us, CLOCK, next_us))
             if row < len(grid) and next_us == grid[row]:
                 _sample(engine, run, slots, row)
@@ -156,9 +156,9 @@ def drive(
 
 
 def _then_end(ticks: Iterator[Event], to_us: int) -> Iterator[Event]:
-    """Yield the ticks, then the end of the window, so that its last seconds pass too."""
+    """Yield the ticks, then an instant past the window, so that its last seconds pass too."""
     yield from ticks
-    yield TimeTick(to_us, CLOCK, to_us)
+    yield TimeTick(to_us + 1, CLOCK, to_us + 1)
 
 
 def _submit(engine: Engine, run: Run, event: Event) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
@@ -26,7 +27,8 @@ from steelyard.ticks import (
 
 DERIVATIVE_PREFIX = "as-source:"
 WEIGHT_UNSTATED, STALE_UNSTATED_US = 1, 60_000_000
-SPOT, DERIVATIVE = "spot", "derivative"
+SPOT: Final = "spot"
+DERIVATIVE: Final = "derivative"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,8 @@ def cast_of(market: RecordedMarket, assets: Sequence[str]) -> Cast:
     sources: dict[str, list[SourceListed]] = {}
     for event in market.listings:
         if isinstance(event, SourceListed):
-            kind = DERIVATIVE if "perpetual" in notes.get(event.source, "") else event.kind
-            listed = msgspec.structs.replace(event, kind=kind)
+            is_derivative = "perpetual" in notes.get(event.source, "")
+            listed = msgspec.structs.replace(event, kind=DERIVATIVE) if is_derivative else event
             sources.setdefault(event.asset, []).append(listed)
     wanted = tuple(assets) or tuple(each.name for each in market.assets[1:] if each.name in sources)
     derivatives: dict[str, list[SourceListed]] = {}

@@ -32,7 +32,7 @@ class Sheet(NamedTuple):
     title: str
     note: str
     heads: tuple[tuple[str, bool], ...]
-    rows: list[tuple[str, ...]]
+    rows: Sequence[tuple[str, ...]]
 
 
 def percent(share: float | None, digits: int = 1, *, signed: bool = False) -> str:
@@ -50,11 +50,13 @@ def percent(share: float | None, digits: int = 1, *, signed: bool = False) -> st
 def span(seconds: float | None) -> str:
     """Return a duration, or a dash.
 
-    >>> span(0.5), span(59.0), span(642.0), span(7300.0), span(None)
-    ('0.5 s', '59 s', '10 min 42 s', '2 h 2 min', '–')
+    >>> span(0.016), span(1.5), span(59.0), span(642.0), span(7200.0), span(None)
+    ('16 ms', '1.5 s', '59 s', '10 min 42 s', '2 h', '–')
     """
     if seconds is None:
         return NOTHING
+    if 0.0 < abs(seconds) < 1.0:
+        return f"{1e3 * seconds:.0f} ms".replace("-", "−")
     if abs(seconds) < 60.0:
         return f"{seconds:.1f}".removesuffix(".0").replace("-", "−") + " s"
     minutes, rest = divmod(round(seconds), 60)
@@ -342,8 +344,8 @@ def fall_sheet(document: Record) -> Sheet:
     return Sheet(
         "The deepest fall, and how late the index was on it",
         "Late: from the instant at which the median of the spot sources crosses a tenth of the fall, on the "
-        "exchanges' clocks, to the instant at which the trusted index is there. Not reached: the asset was "
-        "protected from there on.",
+        "exchanges' clocks, to the instant at which the trusted index is there. A wait "
+        "while the asset is protected counts. Not reached: it was protected from there on.",
         (
             ("asset", True), ("from", True), ("to", True), ("high", False), ("low", False),
             ("fall %", False), ("tenths\nseen", False), ("late\nmedian", False), ("late\nworst", False),
