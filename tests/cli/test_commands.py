@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from steelyard.engine.cadence import KINDS
+
 DEMO = ["demo", "--accounts", "population:400", "--minutes", "3", "--speed", "max", "--json"]
 
 
@@ -46,6 +48,8 @@ def test_CLIC_001_a_run_reports_what_scripts_read(venue: tuple[Path, dict[str, A
     assert len(bytes.fromhex(report["state_hash"])) == 32
     assert report["ticks_per_second"] > 0
     assert set(report["tick_to_decision_us"]) == {"p50", "p99", "max"}
+    assert set(report["cadence"]) == {*KINDS, "mark_age"}
+    assert report["cadence"]["margin"]["runs"] > 0
     assert report["journal_flush_us"]["flushes"] > 0
     assert report["sums_are_zero"] is True
 

@@ -173,3 +173,16 @@ def test_IMPG_011_one_option_that_jumps_on_its_own_keeps_its_volatility() -> Non
     assert say(1.0) == (1.0, 1.0)
     assert say(1.0, ratio=1.01) == (1.0, 1.01)
     assert say(1.4, all_of=0.7) == (1.4, 1.0)  # all move by as much: nobody is odd
+
+
+def test_IMPG_002_a_disagreement_in_between_ends_the_hold() -> None:
+    made = guard()
+    for fitter in ("b", "c"):
+        made.offer(fitter, 0.5, NOW, NOW, RULES)
+    for fitter in ("b", "c"):
+        assert not made.offer(fitter, 0.9, NOW + 1, NOW + 1, RULES)
+    assert made.condition == "jump"
+    made.offer("d", 0.5, NOW + 2, NOW + 2, RULES)
+    assert made.condition == "disagreement"
+    made.offer("a", 0.9, NOW + 3, NOW + 3 * SECOND_US, RULES)
+    assert made.condition == "jump"  # its hold begins anew

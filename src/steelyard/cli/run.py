@@ -103,6 +103,7 @@ def build_report(
         "ticks_per_second": round(session.applied / seconds, 1) if seconds else 0.0,
         "tick_to_decision_us": watch.quantiles_us(),
         "room_shares": watch.shares(),
+        "cadence": engine.cadence.report(),
         "journal_flush_us": flush_quantiles(list(session.journaled.committer.flush_us)),
         "journal": str(session.journaled.path),
     }

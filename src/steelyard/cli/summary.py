@@ -105,6 +105,14 @@ def _time_rows(report: Report) -> list[tuple[str, str]]:
         ("tick to decision", _quantiles(decision)),
         ("  share of each room", rooms or "nothing measured"),
     ]
+    if age := report["cadence"]["mark_age"]:
+        seconds = [age[key] / 1e6 for key in ("p50_us", "p99_us", "longest_us")]
+        rows.append(
+            (
+                "age of deciding marks",
+                "p50 {:.3g} s, p99 {:.3g} s, longest {:.3g} s".format(*seconds),
+            )
+        )
     flushes = flush.get("flushes")
     counted = f" in {flushes:,} flushes" if flushes else ""
     return [*rows, ("journal flush", _quantiles(flush) + counted)]

@@ -82,7 +82,7 @@ class ImpliedGuard:
         median = weighted_median(fresh, [1] * len(fresh))
         agreeing = [level for level in fresh if _agrees(level, median, rules)]
         if 2 * len(agreeing) <= len(fresh):
-            self.condition = DISAGREEMENT
+            self.condition, self.hold_level = DISAGREEMENT, 0.0
             return median
         ratio = max(median / self.level, self.level / median) if self.level > 0.0 else 1.0
         if ratio <= rules.jump_factor:
