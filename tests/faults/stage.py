@@ -127,12 +127,14 @@ CALM = (Speaker("calm0", "calm one", 1), Speaker("calm1", "calm two", 1))
 
 
 @cache
-def stage(target: str, seed: int) -> Stage:
-    """Return the stage of a seed: layouts take turns."""
+def stage(target: str, seed: int, is_cliff: bool = False) -> Stage:
+    """Return the stage of a seed: layouts take turns. is_cliff: the fall takes a fifth of a second."""
     rng = random.Random(f"{target}/{seed}")
     layout = LAYOUTS[seed % 2]
     falls = FALLS[target]
     path = falling(PRICES[falls], rng)
+    if is_cliff:
+        path = path._replace(depth=rng.uniform(0.17, 0.25), fall_us=SECOND_US // 5)
     truths = {falls: path}
     speakers = {falls: layout}
     if target == "collateral":

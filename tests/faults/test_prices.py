@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.faults.cells import CANNOT_OCCUR, FAULTS, PRICED, SHARES, Cell, every_cell, seeds
-from tests.faults.watch import judge_cell
+from tests.faults.watch import judge_cell, judge_cliff
 
 MINORITY = ("one", "minority")
 
@@ -51,6 +51,12 @@ def test_FALT_003_FALT_004_half_and_all_of_the_sources_of_collateral(cell: Cell)
 @pytest.mark.parametrize("cell", cells("fx", ("half", "all")), ids=str)
 def test_FALT_003_FALT_004_half_and_all_of_the_sources_of_a_quote_currency(cell: Cell) -> None:
     judge(cell)
+
+
+@pytest.mark.parametrize("cell", cells("index", MINORITY), ids=str)
+def test_FALT_002_a_jump_under_a_minority_is_followed_within_the_stated_lag(cell: Cell) -> None:
+    for seed in list(seeds())[:2]:
+        assert judge_cliff(cell, seed).protected_us > 0
 
 
 def test_FALT_001_every_priced_cell_is_judged() -> None:

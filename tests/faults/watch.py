@@ -16,6 +16,7 @@ from tests.faults.cells import KNOWN, Cell
 from tests.faults.stage import (
     FALLS,
     FAULTED,
+    METHOD,
     SHARE_MAX,
     TIGHT,
     WIDE,
@@ -36,8 +37,12 @@ from tests.faults.words import (
     Word,
 )
 
+RULES = METHOD.index_rules("default")
 SOURCE_LAG_US = INTERVAL_US + INTERVAL_US // 20 + LAG_US[1]
 """How old the newest word of a source may be when it comes."""
+
+GUARD_LAG_US = RULES.jump_hold_us + RULES.resume_us
+"""The longest waits of the guard: for a jump to hold, and for what disagreed to agree."""
 
 TICKS = 2
 WIDTH_MAX = 0.0335
@@ -230,4 +235,16 @@ def judge_cell(cell: Cell, seed: int) -> Tally:
         late_us = tally.due_us - against.due_us
         assert tally.due_us, f"{cell} seed {seed}: the due one was missed"
         assert late_us <= SOURCE_LAG_US, f"{cell} seed {seed}: {late_us} µs after the clean run"
+    return tally
+
+
+def judge_cliff(cell: Cell, seed: int) -> Tally:
+    """Play a fall beyond the jump bound within a fifth of a second: what is due comes within the stated lag."""
+    on = stage(cell.target, seed, is_cliff=True)
+    tally = play(on, cell)
+    assert tally.due_us, f"{cell} seed {seed}: the due one was missed"
+    late_us = tally.due_us - (on.path.fall_from_us + on.path.fall_us)
+    assert late_us <= GUARD_LAG_US + SOURCE_LAG_US, (
+        f"{cell} seed {seed}: {late_us} µs after the fall"
+    )
     return tally
