@@ -77,8 +77,8 @@ class LiveListing:
         return [name for name in self._sources if name not in self.assets]
 
     def is_open(self, now_us: int) -> bool:
-        """Return whether all assets are listed, or some and the wait is over."""
-        if not self.assets.keys() - self._quoted_in and self.pending:
+        """Return whether all assets are listed, or the wait is over and some besides quote currencies are."""
+        if not self.assets.keys() - self._quoted_in:
             return False
         return not self.pending or now_us - self._began_us >= self.wait_us
 
