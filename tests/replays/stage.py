@@ -196,7 +196,7 @@ def opened(engine: Engine, market: RecordedMarket, events: Iterable[Event]) -> P
 def play(
     performance: Performance,
     events: Iterable[Event],
-    after: Callable[[Event, list[Outcome]], None] | None = None,
+    after: Callable[[Performance, Event, list[Outcome]], None] | None = None,
 ) -> None:
     """Let an engine hear events, and note what became of them; after: called after each."""
     engine = performance.engine
@@ -212,7 +212,7 @@ def play(
         for outcome in outcomes:
             _note(performance, event.time_us, outcome)
         if after is not None:
-            after(event, outcomes)
+            after(performance, event, outcomes)
 
 
 def perform(
@@ -222,8 +222,9 @@ def perform(
     accounts: Sequence[AccountRecord] = (),
     *,
     has_quotes: bool = True,
+    after: Callable[[Performance, Event, list[Outcome]], None] | None = None,
 ) -> Performance:
-    """Return what an engine made of a scene from its start to its end.
+    """Return what an engine made of a scene from its start to its end; after: called after each event.
 
     The accounts enter after the words that were known at the start, so that they meet a market with prices.
     """
@@ -233,7 +234,7 @@ def perform(
     play(performance, events[:first])
     if accounts:
         play(performance, [AccountsLoaded(market.from_us, "accounts", 1, list(accounts))])
-    play(performance, events[first:])
+    play(performance, events[first:], after)
     performance.engine.check_sums()
     return performance
 
