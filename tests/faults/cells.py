@@ -101,7 +101,9 @@ KNOWN = {
     "nan": Known("word", "at once"),
     "times ten": Known("word", "at once: beyond the largest believable multiple"),
     "over ten": Known("word", "at once: beyond the largest believable multiple"),
-    "flip-flop": Known("contradiction", "when no majority stands together, or at its jump"),
+    "flip-flop": Known(
+        "contradiction", "at once: no majority stands together for as long as the guard waits"
+    ),
     "late": Known(
         "age", "stale_after; a shorter delay is a lag, and harmless to those who are safe"
     ),

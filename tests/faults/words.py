@@ -12,6 +12,7 @@ START_US = 1_800_000_000_000_000
 STALE_US = 4 * SECOND_US
 FROZEN_US = 6 * SECOND_US
 INTERVAL_US = 1 * SECOND_US
+FLIP_US = 400_000
 LAG_US = (5_000, 300_000)
 NOISE = 0.0003
 HARMLESS = ("out of order", "duplicate")
@@ -124,20 +125,31 @@ def _frozen(last: Word, words: list[Word], rng: random.Random) -> list[Word]:
     return [word._replace(price=last.price, is_honest=False) for word in words]
 
 
-def flip_flop(words: list[Word], factor: float) -> list[Word]:
-    """Return words of which one in two is a lie."""
-    return [
-        word._replace(price=word.price * factor, is_honest=False) if n % 2 == 0 else word
-        for n, word in enumerate(words)
-    ]
+def flip_flop(words: list[Word], factor: float, is_lie_first: bool) -> list[Word]:
+    """Return each word once as it is and once a lie, the second 400 ms after the first.
+
+    So a lie lasts for less than the guard waits for those that disagreed (1 s); what most sources say for
+    longer cannot be told from the truth.
+    """
+    said = []
+    for word in words:
+        lie = word._replace(price=word.price * factor, is_honest=False)
+        first, second = (lie, word) if is_lie_first else (word, lie)
+        later = second._replace(
+            received_us=second.received_us + FLIP_US, exchange_us=second.exchange_us + FLIP_US
+        )
+        said += [first, later]
+    return said
 
 
 def _flip_flop(last: Word, words: list[Word], rng: random.Random) -> list[Word]:
-    return flip_flop(words, rng.choice([rng.uniform(0.4, 0.8), rng.uniform(1.2, 1.6)]))
+    factor = rng.choice([rng.uniform(0.4, 0.8), rng.uniform(1.2, 1.6)])
+    return flip_flop(words, factor, rng.random() < 0.5)
 
 
 def _flip_flop_far(last: Word, words: list[Word], rng: random.Random) -> list[Word]:
-    return flip_flop(words, rng.choice([rng.uniform(0.3, 0.6), rng.uniform(1.7, 2.5)]))
+    factor = rng.choice([rng.uniform(0.3, 0.6), rng.uniform(1.7, 2.5)])
+    return flip_flop(words, factor, rng.random() < 0.5)
 
 
 def _late(last: Word, words: list[Word], rng: random.Random) -> list[Word]:
