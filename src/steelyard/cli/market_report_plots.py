@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.cli.market_report_figures import Spell
+from steelyard.cli.market_report_figures import Spell, crossings, deepest_fall, median_of
 from steelyard.cli.market_report_record import COUNTING, Record, View
 from steelyard.cli.market_report_run import Bools, Floats, Ints, SourceLog
 from steelyard.cli.market_report_sheets import clock, percent, price, span
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 HEAD_PX, FOOT_PX, GAP_PX, LANE_PX = 145, 60, 88, 40
 PRICES_PX, FALL_PX, ERROR_PX, AGE_PX = 430, 430, 270, 200
 LEFT, RIGHT = 0.155, 0.975
-FALL_MARGIN_S = 120.0
+FALL_MARGIN_US = 120_000_000
+STEEP_FROM = 2  # the third tenth of the fall
 LABEL_MAX = 22
 SHADE = "#F6E3E1"
 RISK = "#C62828"
@@ -62,7 +63,7 @@ def write_picture(view: View, record: Record, document: Record, path: Path) -> P
 
     lanes = 1 + len(view.log.sources)
     parts = [PRICES_PX, LANE_PX * lanes, ERROR_PX, AGE_PX]
-    fall = _fall_window(view, record)
+    fall = _fall_window(view)
     if fall is not None:
         parts.insert(1, FALL_PX)
     height = HEAD_PX + FOOT_PX + sum(parts) + GAP_PX * len(parts)
@@ -122,21 +123,21 @@ def _head(figure: Figure, view: View, record: Record, document: Record, height: 
 # -- prices --------------------------------------------------------------------------------------
 
 
-def _fall_window(view: View, record: Record) -> tuple[int, int] | None:
-    """Return the first and last row around the steep part of the fall, or None where that is most of the time."""
-    fall = record["fall"]
+def _fall_window(view: View) -> tuple[int, int] | None:
+    """Return the first and last row around the steep part of the deepest fall of the sources' median.
+
+    None where nothing fell, or where that is most of the time.
+    """
+    heard = [path.price for path in view.paths.values()]
+    middle = median_of(heard) if heard else view.shown
+    fall = deepest_fall(middle)
     if fall is None:
         return None
-    grid = view.run.grid
-    steep = [each["reference_at"] for each in fall["levels"]]
-    rows = [int(np.searchsorted(grid, _time_us(each))) for each in (steep[3], fall["to"])]
-    margin = int(FALL_MARGIN_S * 1e6) // view.run.step_us
-    low, high = max(0, rows[0] - margin), min(len(grid) - 1, rows[1] + 3 * margin)
-    return (low, high) if high - low < 0.7 * len(grid) else None
-
-
-def _time_us(text: str) -> int:
-    return int(np.datetime64(text.removesuffix("Z"), "us").astype(np.int64))
+    begin = crossings(middle, fall)[STEEP_FROM]
+    margin = FALL_MARGIN_US // view.run.step_us
+    low = max(0, (fall.start if begin is None else begin) - margin)
+    high = min(len(middle) - 1, fall.end + 3 * margin)
+    return (low, high) if margin < high - low < 0.7 * len(middle) else None
 
 
 def _draw_prices(
@@ -186,9 +187,10 @@ def _price_legend(axes: Axes) -> None:
 
     handles, _ = axes.get_legend_handles_labels()
     handles = [handles[-1], handles[-2], *handles[:-2]]
-    handles.append(
-        Line2D([], [], color=INK, marker="x", linewidth=0, markersize=4, label="excluded price")
-    )
+    if any(line.get_marker() == "x" for line in axes.lines):
+        handles.append(
+            Line2D([], [], color=INK, marker="x", linewidth=0, markersize=4, label="excluded price")
+        )
     handles.append(Patch(color=SHADE, label="protected"))
     axes.legend(handles=handles, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=4,
                 columnspacing=1.2, handlelength=1.6, fontsize=6.8)  # fmt: skip
