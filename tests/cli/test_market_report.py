@@ -25,6 +25,7 @@ from steelyard.cli.market_report_figures import (
 from steelyard.cli.market_report_run import Change, SourceLog
 from steelyard.quantities import SteelyardError
 from tests.cli.market_roles import (
+    START_US,
     Venue,
     ask,
     falling,
@@ -298,6 +299,16 @@ def test_MKTR_012_what_is_wrong_is_an_error_with_code_rule_and_cure(
     assert caught.value.rule
     assert caught.value.cure
     assert caught.value.where
+
+
+def test_MKTR_012_quotes_alone_make_no_index(tmp_path: Path) -> None:
+    bars = ["ts,close", *(f"{START_US + minute * 60 * SECOND_US},100" for minute in range(4))]
+    path = tmp_path / "made_coinm_ABCUSD_1m.csv"
+    path.write_text("\n".join(bars) + "\n", encoding="utf-8")
+    with pytest.raises(SteelyardError) as caught:
+        market_report_command(request(path))
+    assert caught.value.code == "MKTR-E01"
+    assert caught.value.message == "the recording has no index source in this window"
 
 
 def test_MKTR_012_a_folder_that_cannot_be_made_and_a_missing_package_are_errors(

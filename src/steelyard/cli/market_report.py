@@ -128,20 +128,24 @@ def _check_length(market: RecordedMarket) -> None:
 
 
 def _assets(request: Request, market: RecordedMarket) -> tuple[str, ...]:
-    """Return the assets asked for, in the order given; none: all. Errors: MKTR-E01."""
-    if request.asset is None:
-        return ()
-    has_source = {event.asset for event in market.listings if isinstance(event, SourceListed)} & {
-        asset.name for asset in market.assets
-    }
-    names = tuple(dict.fromkeys(part.strip() for part in request.asset.split(",")))
+    """Return the assets asked for, in the order given; without a wish all that have a source. Errors: MKTR-E01."""
+    listed = {event.asset for event in market.listings if isinstance(event, SourceListed)}
+    has_source = [asset.name for asset in market.assets[1:] if asset.name in listed]
+    if request.asset is None and has_source:
+        return tuple(has_source)
+    wanted = (request.asset or "").split(",")
+    names = tuple(dict.fromkeys(part.strip() for part in wanted))
     for name in names:
         if name not in has_source:
             raise InputError(
                 "MKTR-E01",
-                f"the recording has no index source of {name!r} in this window",
+                f"the recording has no index source of {name!r} in this window"
+                if name
+                else "the recording has no index source in this window",
                 rule="assets that have a source, separated by commas",
-                cure=f"choose of {', '.join(sorted(has_source))}",
+                cure=f"choose of {', '.join(has_source)}"
+                if has_source
+                else "record prices of sources too; quotes of perpetuals alone make no index",
                 file=request.market,
                 field="asset",
             )

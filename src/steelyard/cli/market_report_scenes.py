@@ -52,7 +52,7 @@ class Cast:
 
 
 def cast_of(market: RecordedMarket, assets: Sequence[str]) -> Cast:
-    """Return who is in a recording, of the assets named (all that have a source or a quote, if none is)."""
+    """Return who is in a recording, of the assets named."""
     notes = {each.name: each.note for each in market.sources}
     sources: dict[str, list[SourceListed]] = {}
     for event in market.listings:
@@ -60,7 +60,7 @@ def cast_of(market: RecordedMarket, assets: Sequence[str]) -> Cast:
             is_derivative = "perpetual" in notes.get(event.source, "")
             listed = msgspec.structs.replace(event, kind=DERIVATIVE) if is_derivative else event
             sources.setdefault(event.asset, []).append(listed)
-    wanted = tuple(assets) or tuple(each.name for each in market.assets[1:] if each.name in sources)
+    wanted = tuple(assets)
     derivatives: dict[str, list[SourceListed]] = {}
     streams: dict[str, SourceListed] = {}
     underlying = {each.name: each.underlying for each in market.instruments}
