@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from steelyard.cli import feeds_board
+from steelyard.feeds.live.config import ConnectionRow, decode_feeds
+from steelyard.feeds.live.listing import LiveListing
 from tests.cli.feeds_roles import (
     BTC_FEED,
     chainlink_table,
@@ -205,6 +209,20 @@ def test_FCLI_010_a_wrong_document_is_exit_code_2_and_a_named_error(
     assert done.answer["error"]["code"] == code
     assert f"error {code}" in done.err
     assert "cure" in done.err
+
+
+def test_FCLI_011_the_documented_example_is_a_sound_document() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "live-feeds.md").read_text(encoding="utf-8")
+    blocks = [part.split("```")[0] for part in text.split("```toml\n")[1:]]
+    config = decode_feeds(blocks[0], 2, 2)
+    listing = LiveListing(config)
+    assert len(config.connections) == 5
+    assert listing.pending == []
+    assert all(row.websocket_url is None for row in config.connections)
+    oracles = tomllib.loads(blocks[1])["connections"]
+    assert [row["venue"] for row in oracles] == ["pyth-hermes", "pyth-pro", "chainlink-streams"]
+    for row in oracles:
+        msgspec.convert(row, ConnectionRow)
 
 
 def test_FCLI_001_the_list_names_every_venue_its_operator_address_and_limits(
