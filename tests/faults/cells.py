@@ -18,7 +18,7 @@ SHARES = ("one", "minority", "half", "all")
 TARGETS = ("index", "volatility", "funding", "collateral", "fx")
 PRICED = ("index", "collateral", "fx")
 
-SEEDS_DEFAULT = 5
+SEEDS_DEFAULT = 4
 
 
 class Cell(NamedTuple):

@@ -234,6 +234,9 @@ def play(on: Stage, cell: Cell | None) -> Tally:
             continue
         assert cell is None or word.is_honest or cell.fault not in REFUSED
         watch.judge(outcomes)
+    while tick_us <= on.path.end_us:
+        watch.judge(clerk.send(TimeTick, tick_us))
+        tick_us += SECOND_US
     clerk.engine.check_sums()
     return Tally(watch.events, watch.due_us, watch.protected_us, watch.worst)
 

@@ -212,6 +212,9 @@ def play(on: Stage, cell: Cell | None) -> Tally:
             watch.judge(clerk.send(SourceStatus, word.received_us, *status))
         else:
             watch.judge(clerk.say(asset, word))
+    while tick_us <= on.path.end_us:  # who has fallen silent goes stale by the clock alone
+        watch.judge(clerk.send(TimeTick, tick_us))
+        tick_us += SECOND_US
     clerk.engine.check_sums()
     return Tally(watch.events, watch.due_us, watch.protected_us, watch.worst_error)
 
@@ -235,6 +238,9 @@ def judge_cell(cell: Cell, seed: int) -> Tally:
         late_us = tally.due_us - against.due_us
         assert tally.due_us, f"{cell} seed {seed}: the due one was missed"
         assert late_us <= SOURCE_LAG_US, f"{cell} seed {seed}: {late_us} µs after the clean run"
+    if cell.share == "all" and KNOWN[cell.fault].how in ("age", "contradiction"):
+        is_told = cell.fault in ("stale", "frozen", "flip-flop")
+        assert tally.protected_us > 0 or not is_told, f"{cell} seed {seed}: never protected"
     return tally
 
 
