@@ -133,9 +133,9 @@ def frozen(
 
 @pytest.mark.parametrize(
     ("seconds", "move", "faults"),
-    [(31, 0.0, ()), (29, 0.002, ()), (31, 0.0009, ()), (31, 0.0011, ("frozen_depth",)),
-     (31, 0.002, ("frozen_depth",)),
-     (61, -0.002, ("frozen_best", "frozen_depth")), (61, 0.0, ())],
+    [(31, 0.0, ()), (29, 0.002, ()), (31, 0.0009, ()), (31, 0.0011, ("frozen_depth", "lately_unsound")),
+     (31, 0.002, ("frozen_depth", "lately_unsound")),
+     (61, -0.002, ("frozen_best", "frozen_depth", "lately_unsound")), (61, 0.0, ())],
 )  # fmt: skip
 def test_LIQU_004_side_that_stays_while_the_index_moves_is_frozen(
     seconds: int, move: float, faults: tuple[str, ...]
@@ -166,16 +166,29 @@ def test_LIQU_004_level_that_stays_in_a_living_side_is_frozen_too() -> None:
         tick = book_tick(START_US + second * SECOND_US, bid_quantities=held, ask_quantities=held)
         apply_book(state, tick, 100.0 + 0.01 * second, RULES)
     reading = market(state, START_US + 61 * SECOND_US)
-    assert reading.faults == ("frozen_best",)
+    assert reading.faults == ("frozen_best", "lately_unsound")
 
 
 def test_LIQU_004_book_converted_at_a_moving_rate_is_seen_to_stand_still() -> None:
     reading = market(frozen(31, 0.002, factor=1.00001), START_US + 31 * SECOND_US)
-    assert reading.faults == ("frozen_depth",)
+    assert reading.faults == ("frozen_depth", "lately_unsound")
     quoted = frozen(31, 0.002, {"bid_prices": BIDS, "bid_quantities": OTHER})
     living = book_tick(START_US + 32 * SECOND_US, bid_prices=[p + 0.0625 for p in BIDS])
     apply_book(quoted, living, 100.2, RULES)
-    assert market(quoted, START_US + 32 * SECOND_US).faults == ()
+    assert market(quoted, START_US + 32 * SECOND_US).faults == ("lately_unsound",)
+
+
+def test_LIQU_004_a_book_is_believed_again_when_it_was_sound_for_a_while() -> None:
+    state = LiquidityState()
+    crossed = book_tick(START_US, bid_prices=[p + 5.0 for p in BIDS])
+    apply_book(state, crossed, 100.0, RULES)
+    assert market(state, START_US).faults[0] == "crossed"
+    for second in (1, 150, 299, 300):
+        now_us = START_US + second * SECOND_US
+        living = [q + second for q in QUANTITIES]
+        tick = book_tick(now_us, bid_quantities=living, ask_quantities=living)
+        apply_book(state, tick, 100.0, RULES)
+        assert market(state, now_us).faults == (() if second == 300 else ("lately_unsound",))
 
 
 def test_LIQU_004_silent_book_is_stale_not_frozen() -> None:

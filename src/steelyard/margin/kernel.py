@@ -198,14 +198,24 @@ def _walk_rates(first: int, last: int, u: int, book: Any, val: Any, parts: Any) 
 
 
 @inline
-def _age_charge(
-    first: int, last: int, age_ppm: int, implied_ppm: int, book: Any, val: Any
-) -> float:
-    """Return what old prices add to the initial requirement of positions on them, USD.
+def _coins_usd(held: int, u: int, val: Any) -> float:
+    """Return what a balance of coins is worth at the index, USD."""
+    value: float = (
+        float(held) / float(val.units_per_coin[u]) * (float(val.price_micro[u]) / MICRO)
+    )
+    return value
 
-    The age of the index is charged on every position, that of the volatilities on options.
+
+@inline
+def _age_charge(
+    first: int, last: int, coins_usd: float, age_ppm: int, implied_ppm: int, book: Any, val: Any
+) -> float:
+    """Return what old prices add to the initial requirement of what rests on them, USD.
+
+    The age of the index is charged on every position and on coins held, that of the volatilities on options.
     """
-    gross = options = 0.0
+    gross = max(0.0, coins_usd)
+    options = 0.0
     for p in range(first, last):
         notional = abs(float(book[4][p])) * val.notional[book[3][p]]
         gross += notional
@@ -290,7 +300,10 @@ def require_unit(
         initial += loss * rates.initial_factor + rest + parts[u, TIER_INITIAL]
         parts[u, ORACLE_AGE] = 0.0
         if age_ppm[0][u] > 0 or age_ppm[1][u] > 0:
-            parts[u, ORACLE_AGE] = _age_charge(first, p, age_ppm[0][u], age_ppm[1][u], book, val)
+            coins_usd = _coins_usd(held, u, val)
+            parts[u, ORACLE_AGE] = _age_charge(
+                first, p, coins_usd, age_ppm[0][u], age_ppm[1][u], book, val
+            )
             initial += parts[u, ORACLE_AGE]
         value, first_cut, second_cut = _collateral(u, coin_units[u], mode, val)
         equity = clamp(equity + value, MONEY_MAX)

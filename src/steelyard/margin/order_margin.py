@@ -5,7 +5,7 @@ balance grows by no more than this, whatever S:
 
     cost of a fill      what it loses against the mark, its fee, and a rounding; a gain counts nothing,
                         since the mark will have moved before such an order fills
-    oracle age          of the larger position, at the age its index has
+    oracle age          of the larger position, at the age its index has, and of coins that a fill brings in
     closing cost        of the larger of: all buys of the instrument filled, all sells filled
     portfolio units     short-option minimum with all sells filled; and per underlying
                         max(Σ c_o, max_s[−f·P(s) + Σ max(0, c_o − f·r_o(s))]) − f·max(0, −min P)
@@ -86,6 +86,10 @@ def _fill_cost(
     unit_usd = float(columns.index_usd[settlement]) / float(columns.units_per_coin[settlement])
     loss = edge * float(columns.coins_per_fine[slot]) * float(columns.index_usd[settlement])
     rounding = ROUNDING_UNITS * unit_usd + ROUNDING_USD
+    if settlement and market.age_ppm[settlement] > 0 and market.instruments[slot].is_option:
+        premium = abs(float(order.quantity * order.price_mark)) * float(columns.coins_per_fine[slot])
+        worth = premium * float(columns.index_usd[settlement])
+        rounding += worth * float(market.age_ppm[settlement]) / PPM
     return max(0.0, loss) + _fee(order, columns, method) + rounding
 
 

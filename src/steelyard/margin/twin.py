@@ -85,8 +85,10 @@ def require_unit_twin(
         maintenance += own_maintenance
         factor = method.portfolio.initial_factor_ppm / PPM
         initial += scenario * factor + (minimum + closing) + open_
-        if market.age_ppm[a] > 0 or market.implied_age_ppm[a] > 0:
-            gross = options = 0.0
+        if a and (market.age_ppm[a] > 0 or market.implied_age_ppm[a] > 0):
+            coins = float(book.balances[row, a]) / float(columns.units_per_coin[a])
+            gross = max(0.0, coins * (float(columns.price_micro[a]) / 1e6))
+            options = 0.0
             for held in own:
                 notional = abs(float(held.lots)) * float(columns.notional[held.slot])
                 gross += notional

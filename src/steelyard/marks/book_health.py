@@ -21,9 +21,11 @@ SAME_SHAPE: Final = 1e-9  # a whole side converted at another rate keeps its rat
 
 PARTS: Final = (
     "intact", "two_sided", "uncrossed", "fresh", "near_index", "narrow", "best_moves", "depth_moves",
+    "sound_again",
 )  # fmt: skip
 FAULTS: Final = (
     "not_intact", "empty_side", "crossed", "stale", "off_index", "wide", "frozen_best", "frozen_depth",
+    "lately_unsound",
 )  # fmt: skip
 """The named parts of reliability, and what a part of 0 is called."""
 
@@ -74,14 +76,15 @@ class MarketBook:
     """A market's last book with its flows and ages.
 
     time_us: of the book, the earlier of exchange and receive time. order_flow, order_turnover: faded sums of
-    the signed and the absolute changes at the best levels, units of the asset. stillness: of best bid, best
+    the signed and the absolute changes at the best levels, units of the asset. unsound_us: when it last was
+    crossed or frozen, −1 for never: a broken feed that looks sound for a moment is still broken. stillness: of best bid, best
     ask, whole bid side, whole ask side. version: how many books were taken.
     """
 
     __slots__ = (
         "ask_prices", "ask_quantities", "bid_prices", "bid_quantities", "curves", "index_price",
         "instrument", "is_intact", "judged", "order_flow", "order_turnover", "stillness", "time_us",
-        "version",
+        "unsound_us", "version",
     )  # fmt: skip
 
     def __init__(self, tick: BookTick, index_price: float) -> None:
@@ -90,6 +93,7 @@ class MarketBook:
         self.stillness = [Stillness(time_us, index_price, index_price) for _ in range(4)]
         self.version = 0
         self._keep(tick, time_us, index_price)
+        self.unsound_us = time_us if self.is_crossed else -1
 
     def _keep(self, tick: BookTick, time_us: int, index_price: float) -> None:
         self.instrument = tick.instrument
@@ -126,7 +130,27 @@ class MarketBook:
         for still, has_changed in zip(self.stillness, changes, strict=True):
             still.see(has_changed=has_changed, time_us=time_us, index_price=index_price)
         self._keep(tick, time_us, index_price)
+        best, depth = self._frozen_for(rules)
+        if (
+            self.is_crossed
+            or best >= rules.best_frozen_after_us
+            or depth >= rules.depth_frozen_after_us
+        ):
+            self.unsound_us = time_us
         return True
+
+    @property
+    def is_crossed(self) -> bool:
+        """Whether the best bid is not below the best ask."""
+        return self.mid > 0.0 and self.bid_prices[0] >= self.ask_prices[0]
+
+    def _frozen_for(self, rules: LiquidityRules) -> tuple[int, int]:
+        """Return how long a best level, and how long a whole side, stayed while the index moved."""
+        ages = [
+            self.time_us - still.since_us if still.is_against(rules.frozen_move_ppm) else 0
+            for still in self.stillness
+        ]
+        return max(ages[0], ages[1]), max(ages[2], ages[3])
 
     @property
     def mid(self) -> float:
@@ -163,11 +187,8 @@ class MarketBook:
         mid, index = self.mid, self.index_price
         has_sides = mid > 0.0
         spread = self.ask_prices[0] - self.bid_prices[0] if has_sides else inf
-        move = rules.frozen_move_ppm
-        ages = [
-            self.time_us - still.since_us if still.is_against(move) else 0
-            for still in self.stillness
-        ]
+        best, depth = self._frozen_for(rules)
+        is_sound = self.unsound_us < 0 or self.time_us - self.unsound_us >= rules.sound_after_us
         return (
             1.0 if self.is_intact else 0.0,
             1.0 if has_sides else 0.0,
@@ -175,8 +196,9 @@ class MarketBook:
             ramp(now_us - self.time_us, rules.stale_after_us),
             ramp(abs(mid - index) * PPM / index, rules.mid_bound_ppm) if index > 0.0 else 0.0,
             ramp(max(0.0, spread) * PPM / mid, rules.spread_ppm_max) if has_sides else 0.0,
-            ramp(max(ages[0], ages[1]), rules.best_frozen_after_us),
-            ramp(max(ages[2], ages[3]), rules.depth_frozen_after_us),
+            ramp(best, rules.best_frozen_after_us),
+            ramp(depth, rules.depth_frozen_after_us),
+            1.0 if is_sound else 0.0,
         )
 
     def reliability(self, now_us: int, rules: LiquidityRules) -> float:
@@ -188,7 +210,7 @@ class MarketBook:
         return [
             self.instrument, self.bid_prices, self.bid_quantities, self.ask_prices, self.ask_quantities,
             self.is_intact, self.index_price, self.time_us, self.version, self.order_flow,
-            self.order_turnover, [[still.since_us, still.low, still.high] for still in self.stillness],
+            self.order_turnover, self.unsound_us, [[still.since_us, still.low, still.high] for still in self.stillness],
         ]  # fmt: skip
 
     @classmethod
@@ -198,7 +220,7 @@ class MarketBook:
         (
             book.instrument, book.bid_prices, book.bid_quantities, book.ask_prices, book.ask_quantities,
             book.is_intact, book.index_price, book.time_us, book.version, book.order_flow,
-            book.order_turnover, stillness,
+            book.order_turnover, book.unsound_us, stillness,
         ) = recorded  # fmt: skip
         book.stillness = [Stillness(*each) for each in stillness]
         book._forget()

@@ -107,7 +107,11 @@ class AssetIndex:
             if now_us - self.hold_since_us < rules.jump_hold_us:
                 return JUMP, 0.0, self.hold_since_us + rules.jump_hold_us
         elif self.condition in (DISAGREEMENT, RESUMING):
-            resumes_us = self.agreed_since_us + max(rules.resume_us, self.resume_hold_us)
+            hold_us = max(rules.resume_us, self.resume_hold_us)
+            if self.agreed_since_us - self.disagreed_us > rules.jump_reference_us:
+                # After so long, to stand near the last good index is no evidence either.
+                hold_us = max(hold_us, rules.jump_hold_us)
+            resumes_us = self.agreed_since_us + hold_us
             if now_us < resumes_us:
                 return RESUMING, 0.0, resumes_us
         return HEALTHY if tier == 1 else SECOND_TIER, reading.price, NEVER_US

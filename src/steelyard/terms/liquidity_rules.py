@@ -10,7 +10,7 @@ BANDS_MAX = 8
 DAY_US = 86_400_000_000
 NOTIONAL_USD_MAX = 10**12
 TIMES = (
-    "stale_after_us", "best_frozen_after_us", "depth_frozen_after_us", "flow_time_us",
+    "sound_after_us", "stale_after_us", "best_frozen_after_us", "depth_frozen_after_us", "flow_time_us",
     "open_interest_stale_after_us",
 )  # fmt: skip
 SHARES = (
@@ -25,6 +25,7 @@ class LiquidityRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     from the mid within which depth is told. stale_after_us: age of a book, in exchange time, beyond which
     it is not used. best_frozen_after_us, depth_frozen_after_us: how long a best level, or all levels of a
     side, may stay as they are while they are repeated and the index moves by frozen_move_ppm or more.
+    sound_after_us: how long a book that was crossed or frozen must be sound before it is believed again.
     mid_bound_ppm: distance of mid and index, and spread_ppm_max: spread, at which a book is not believed.
     reliability_min_ppm: reliability up to which a book counts for nothing; from there to one it gains
     weight against the model. flow_time_us: time constant of order and trade flow.
@@ -43,6 +44,7 @@ class LiquidityRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     best_frozen_after_us: int
     depth_frozen_after_us: int
     frozen_move_ppm: int
+    sound_after_us: int
     mid_bound_ppm: int
     spread_ppm_max: int
     reliability_min_ppm: int
@@ -62,6 +64,7 @@ HOUSE_LIQUIDITY = LiquidityRules(
     best_frozen_after_us=60_000_000,
     depth_frozen_after_us=30_000_000,
     frozen_move_ppm=1_000,
+    sound_after_us=300_000_000,
     mid_bound_ppm=30_000,
     spread_ppm_max=20_000,
     reliability_min_ppm=500_000,
