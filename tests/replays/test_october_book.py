@@ -46,7 +46,8 @@ def test_OCTB_013_a_frozen_book_moves_no_basis_and_the_model_answers_for_costs(
 
 def test_OCTB_014_while_the_book_is_frozen_the_basis_falls_back_to_zero(folder: Path) -> None:
     seen = drive(folder, has_clock=True)
-    longest, run = [], list[Seen]()
+    longest: list[Seen] = []
+    run: list[Seen] = []
     for each in seen:
         run = [*run, each] if each.is_stale else []
         longest = max(longest, run, key=len)

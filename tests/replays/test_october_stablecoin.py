@@ -25,6 +25,7 @@ class Watched:
     def __init__(self) -> None:
         self.shown: list[tuple[int, float, bool, int]] = []
         self.refusal = ""
+        self.charged: list[int] = []
 
     def look(self, run: Performance, event: Event, _: list[Outcome]) -> None:
         """Note index, protection and age after a clock's tick."""
@@ -37,6 +38,8 @@ class Watched:
         engine = run.engine
         if event.time_us >= LOW_US and not self.refusal:
             leaning = next(name for name in engine.places if engine.leans_on_protected(name))
+            parts = engine.risk_of(leaning).initial_parts
+            self.charged = [p.amount for p in parts if (p.name, p.scope) == ("oracle_age", USDE)]
             out = Transfer(event.time_us, "asker", 1, leaning, "external", USDE, 10**8)
             with pytest.raises(InputError) as caught:
                 run.engine.submit(out)
@@ -81,7 +84,7 @@ def test_OCTB_011_nobody_is_liquidated_because_of_it_and_one_venue_alone_would_h
     assert min(price for _, price in lone.indices[USDE]) == 0.65
 
 
-def test_OCTB_012_its_age_grows_while_it_is_protected_and_nothing_leaves_who_leans_on_it(
+def test_OCTB_012_its_age_raises_what_opening_needs_and_nothing_leaves_who_leans_on_it(
     both: tuple[Performance, Watched],
 ) -> None:
     _, watched = both
@@ -89,4 +92,6 @@ def test_OCTB_012_its_age_grows_while_it_is_protected_and_nothing_leaves_who_lea
     assert min(ages) > 0
     trusted = [age for _, _, is_protected, age in watched.shown if not is_protected]
     assert max(ages) > max(trusted)
+    assert len(watched.charged) == 1
+    assert watched.charged[0] > 0
     assert watched.refusal == "ADMT-E07"
