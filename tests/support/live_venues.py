@@ -98,8 +98,8 @@ def kraken(when: Time = right_time, **prices: Price) -> Script:
     def trade(number: int) -> str:
         symbol = symbols[number % len(symbols)]
         item = {"symbol": symbol, "side": "buy", "qty": 0.25, "ord_type": "market",
-                "price": prices[symbol.partition("/")[0]](number), "trade_id": number,
-                "timestamp": iso(when(now_us()))}  # fmt: skip
+                "price": prices[symbol.partition("/")[0]](number),
+                "trade_id": number // len(symbols), "timestamp": iso(when(now_us()))}  # fmt: skip
         return json.dumps({"channel": "trade", "type": "update", "data": [item]})
 
     def answer(_index: int, frame: str) -> Iterable[Action]:

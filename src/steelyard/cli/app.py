@@ -131,28 +131,15 @@ def run(
 
     A recording needs --market, --from and --to; feeds need --live and the extra `feeds`.
     """
-    from steelyard.cli.run import run_session
+    from steelyard.cli.run_command import Asked, run_command
 
-    if live is not None:
-        from steelyard.cli.run_live import check_live_options, live_session
-
-        check_live_options(market, from_, to, chain, surface, speed)
-        feeds = live_session(
-            live, accounts, seed, shards, journal, method, insurance_fund, for_seconds, record,
-            _say(as_json),
-        )  # fmt: skip
-        with feeds.stack:
-            run_session(feeds, f"live feeds {live}", None, as_json, plot, is_live=view is not False)
-        return
-    from steelyard.cli.wiring import parse_speed, parse_time_us, recorded_session, required
-
-    factor = parse_speed(speed)
-    session = recorded_session(
-        required(market, "market"), chain, accounts, seed,
-        parse_time_us(required(from_, "from"), "from"), parse_time_us(required(to, "to"), "to"),
-        shards, journal, method, insurance_fund, _say(as_json), is_fitted=surface,
+    run_command(
+        Asked(
+            market, from_, to, live, for_seconds, record, chain, surface, accounts, seed, shards,
+            speed, journal, method, insurance_fund, plot, view, as_json,
+        ),
+        _say(as_json),
     )  # fmt: skip
-    run_session(session, f"recorded market {market}", factor, as_json, plot, is_live=bool(view))
 
 
 @app.command()

@@ -42,6 +42,9 @@ def check(
     Exit code 1 if a source is bad or an index has no quorum, 2 if the document is wrong, 3 if prices
     are merely old.
     """
+    from steelyard.cli.feeds_board import require_extra
+
+    require_extra()
     from steelyard.cli.feeds_check import check_command
 
     raise typer.Exit(check_command(config, seconds, method, as_json))
@@ -62,6 +65,9 @@ def record(
 
     Exit code 3 if no price came.
     """
+    from steelyard.cli.feeds_board import require_extra
+
+    require_extra()
     from steelyard.cli.feeds_record import record_command
 
     raise typer.Exit(record_command(config, out, seconds, compress, method, as_json))
@@ -78,6 +84,9 @@ def replay(
 
     Exit code 4 if the recording is damaged before its end.
     """
+    from steelyard.cli.feeds_board import require_extra
+
+    require_extra()
     from steelyard.cli.feeds_record import replay_command
 
     raise typer.Exit(replay_command(recording, config, method, as_json))

@@ -13,6 +13,7 @@ from steelyard.cli.feeds_board import (
     quotes_of,
     read_document,
 )
+from steelyard.cli.feeds_record import new_recording
 from steelyard.cli.session import Session, Step, journal_path
 from steelyard.engine import create_engine
 from steelyard.feeds import read_accounts
@@ -146,7 +147,7 @@ def live_session(
 
     Errors: FCLI, LIVE, PYTH-E08, CHLK-E04, and those of accounts.
     """
-    count = parse_accounts_argument(accounts)
+    parse_accounts_argument(accounts)
     terms = load_method(method)
     config = read_document(path, terms)
     if not config.perpetuals:
@@ -156,13 +157,7 @@ def live_session(
     runners = oracle_runners(config, path.parent)
     sessions: list[LiveSession] = []
     with ExitStack() as stack:
-        log = None
-        if record is not None:
-            from steelyard.cli.feeds_record import new_recording
-
-            writer = new_recording(record, path)
-            stack.callback(writer.close)
-            log = FrameLog(config, writer.write)
+        log = _log(stack, config, path, record)
         driver = TapedDriver(
             config,
             rates=lambda: sessions[0].rates if sessions else {},
@@ -170,9 +165,10 @@ def live_session(
             rules=DRIVER_RULES,
         )
         say(f"connecting to {', '.join(row.venue for row in config.connections)}")
-        feeds = stack.enter_context(
-            LiveFeeds(driver, clock=clock_us, runners=runners, rules=CONNECTION_RULES, raw_log=log)
+        feeds = LiveFeeds(
+            driver, clock=clock_us, runners=runners, rules=CONNECTION_RULES, raw_log=log
         )
+        stack.enter_context(feeds)
         for_us = int(for_seconds * 1e6) if for_seconds is not None else None
         market = LiveMarket(feeds, listing, for_us)
         market.opening()
@@ -185,16 +181,7 @@ def live_session(
         try:
             session.open_market()
             session.fund(insurance_fund_usd)
-            if count is None:
-                say(f"reading accounts from {accounts}")
-                given = read_accounts(
-                    Path(accounts),
-                    list(listing.assets.values()),
-                    list(listing.instruments.values()),
-                )
-            else:
-                say(f"generating {count:,} accounts from seed {seed}")
-                given = _population(session, listing, count, seed)
+            given = _accounts(session, listing, accounts, seed, say)
             say(f"loading {len(given):,} accounts")
             session.load(given)
         except BaseException:
@@ -204,10 +191,29 @@ def live_session(
     return session
 
 
-def _population(
-    session: LiveSession, listing: LiveListing, count: int, seed: int
+def _log(stack: ExitStack, config: FeedsConfig, path: Path, folder: Path | None) -> FrameLog | None:
+    """Return where frames are recorded, closed with the stack; None for no recording."""
+    if folder is None:
+        return None
+    writer = new_recording(folder, path)
+    stack.callback(writer.close)
+    return FrameLog(config, writer.write)
+
+
+def _accounts(
+    session: LiveSession,
+    listing: LiveListing,
+    accounts: str,
+    seed: int,
+    say: Callable[[str], None],
 ) -> list[AccountRecord]:
-    """Return accounts in what has a price; what has none yet is held by nobody."""
+    """Return the accounts of a file, or generated ones in what has a price: nobody holds what has none."""
+    count = parse_accounts_argument(accounts)
+    if count is None:
+        say(f"reading accounts from {accounts}")
+        known = list(listing.assets.values()), list(listing.instruments.values())
+        return read_accounts(Path(accounts), *known)
+    say(f"generating {count:,} accounts from seed {seed}")
     prices = session.prices()
     market = session.engine.market
     return generate_population(

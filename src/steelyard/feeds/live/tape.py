@@ -141,7 +141,10 @@ class TapedDriver(LiveDriver):
         super().on_messages(connection, messages, received_us)
 
     def on_health(self, health: Health) -> None:
-        """Take a health; a change of state is noted."""
+        """Take a health; a change of state is noted. That we stop says nothing of the sources."""
+        if health.state == "stopped":
+            self.health[health.name] = health
+            return
         if self.log is not None:
             before = self.health.get(health.name)
             if before is None or before.state != health.state:
