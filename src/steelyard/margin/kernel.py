@@ -198,30 +198,26 @@ def _walk_rates(first: int, last: int, u: int, book: Any, val: Any, parts: Any) 
 
 
 @inline
-def _coins_usd(held: int, u: int, val: Any) -> float:
-    """Return what a balance of coins is worth at the index, USD."""
-    value: float = (
-        float(held) / float(val.units_per_coin[u]) * (float(val.price_micro[u]) / MICRO)
-    )
-    return value
-
-
-@inline
 def _age_charge(
-    first: int, last: int, coins_usd: float, age_ppm: int, implied_ppm: int, book: Any, val: Any
+    first: int, last: int, held: int, u: int, ages_ppm: Any, book: Any, val: Any
 ) -> float:
     """Return what old prices add to the initial requirement of what rests on them, USD.
 
     The age of the index is charged on every position and on coins held, that of the volatilities on options.
     """
-    gross = max(0.0, coins_usd)
+    if ages_ppm[0][u] <= 0 and ages_ppm[1][u] <= 0:
+        return 0.0
+    coins = float(held) / float(val.units_per_coin[u])
+    gross = max(0.0, coins * (float(val.price_micro[u]) / MICRO))
     options = 0.0
     for p in range(first, last):
         notional = abs(float(book[4][p])) * val.notional[book[3][p]]
         gross += notional
         if val.kind[book[3][p]] >= LINEAR_OPTION:
             options += notional
-    return gross * (float(age_ppm) / PPM_FLOAT) + options * (float(implied_ppm) / PPM_FLOAT)
+    return gross * (float(ages_ppm[0][u]) / PPM_FLOAT) + options * (
+        float(ages_ppm[1][u]) / PPM_FLOAT
+    )
 
 
 @jit
@@ -298,13 +294,8 @@ def require_unit(
         own_maintenance = loss * rates.maintenance_factor + rest + parts[u, TIER_MAINTENANCE]
         maintenance += own_maintenance
         initial += loss * rates.initial_factor + rest + parts[u, TIER_INITIAL]
-        parts[u, ORACLE_AGE] = 0.0
-        if age_ppm[0][u] > 0 or age_ppm[1][u] > 0:
-            coins_usd = _coins_usd(held, u, val)
-            parts[u, ORACLE_AGE] = _age_charge(
-                first, p, coins_usd, age_ppm[0][u], age_ppm[1][u], book, val
-            )
-            initial += parts[u, ORACLE_AGE]
+        parts[u, ORACLE_AGE] = _age_charge(first, p, held, u, age_ppm, book, val)
+        initial += parts[u, ORACLE_AGE]
         value, first_cut, second_cut = _collateral(u, coin_units[u], mode, val)
         equity = clamp(equity + value, MONEY_MAX)
         cut_initial = clamp(cut_initial + first_cut, MONEY_MAX)

@@ -87,7 +87,9 @@ def _fill_cost(
     loss = edge * float(columns.coins_per_fine[slot]) * float(columns.index_usd[settlement])
     rounding = ROUNDING_UNITS * unit_usd + ROUNDING_USD
     if settlement and market.age_ppm[settlement] > 0 and market.instruments[slot].is_option:
-        premium = abs(float(order.quantity * order.price_mark)) * float(columns.coins_per_fine[slot])
+        premium = abs(float(order.quantity * order.price_mark)) * float(
+            columns.coins_per_fine[slot]
+        )
         worth = premium * float(columns.index_usd[settlement])
         rounding += worth * float(market.age_ppm[settlement]) / PPM
     return max(0.0, loss) + _fee(order, columns, method) + rounding
