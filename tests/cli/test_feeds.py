@@ -231,7 +231,8 @@ def test_FCLI_001_the_list_names_every_venue_its_operator_address_and_limits(
     rows = {
         row["venue"]: row for row in steelyard(*here, "feeds", "list", "--json").answer["venues"]
     }
-    assert len(rows) == 14
+    assert len(rows) == 15
+    assert rows.pop("ccxt")["kind"] == "library"
     assert rows["binance-usdm"]["operator"] == rows["binance-spot"]["operator"] == "binance"
     assert rows["pyth-hermes"]["kind"] == "oracle"
     for row in rows.values():

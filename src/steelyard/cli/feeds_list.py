@@ -11,14 +11,18 @@ from steelyard.feeds.live.registry import CLIENTS, ORACLES, venue_terms
 
 
 def venue_rows() -> list[dict[str, Any]]:
-    """Return every venue and oracle network by name."""
+    """Return every venue, oracle network and library by name."""
     rows = []
     for name in (*CLIENTS, *ORACLES):
         terms = venue_terms(name)
         rows.append(
             {
                 "venue": name,
-                "kind": "oracle" if name in ORACLES else "exchange",
+                "kind": "library"
+                if name == "ccxt"
+                else "oracle"
+                if name in ORACLES
+                else "exchange",
                 "operator": terms.operator,
                 "websocket_url": terms.websocket_url,
                 "rest_url": terms.rest_url,
@@ -53,7 +57,7 @@ def list_command(as_json: bool) -> int:
         table.add_row(
             row["venue"],
             row["operator"],
-            row["websocket_url"] or row["rest_url"],
+            row["websocket_url"] or row["rest_url"] or "that of the library",
             str(row["subscriptions_max"]),
             f"{row['send_interval_ms']:g}",
             f"{row['silence_s']:g}",

@@ -33,7 +33,7 @@ import msgspec
 
 from steelyard.feeds.live.ccxt_lines import CcxtReader, failure
 from steelyard.feeds.live.client import Subscription
-from steelyard.feeds.live.connection import Health
+from steelyard.feeds.live.connection import Health, RawLog
 from steelyard.feeds.live.messages import Message, Status
 from steelyard.feeds.live.venues.reading import TEXT_MAX, ContractUnit, unreadable
 from steelyard.quantities import InputError
@@ -74,6 +74,7 @@ async def run_ccxt(
     clock: Callable[[], int],
     stop: asyncio.Event,
     on_health: Callable[[Health], None] | None = None,
+    raw_log: RawLog | None = None,
     contract_values: Mapping[str, ContractUnit] | None = None,
     urls: Mapping[str, Any] | None = None,
     options: Mapping[str, Any] | None = None,
@@ -84,7 +85,7 @@ async def run_ccxt(
 
     on_health gets a copy at every change of state and every health_interval_us.
     python: the interpreter that has ccxt. urls: replace addresses of the library's `urls["api"]`.
-    options: given to the library's exchange. on_messages, clock: as of `run_connection`.
+    options: given to the library's exchange. raw_log: gets every line of the worker. on_messages, clock: as of `run_connection`.
     Errors: CCXT-E01, CCXT-E02, CCXT-E03.
     """
     request = msgspec.json.encode(
@@ -100,7 +101,7 @@ async def run_ccxt(
     )
     run = _Run(name, exchange, python, worker, request, rules or CcxtRules())
     run.make_reader = lambda: CcxtReader(exchange, subscriptions, contract_values)
-    run.on_messages, run.on_health, run.clock = on_messages, on_health, clock
+    run.on_messages, run.on_health, run.clock, run.raw_log = on_messages, on_health, clock, raw_log
     await run.run(stop)
     return run.health
 
@@ -112,6 +113,7 @@ class _Run:
     on_messages: Callable[[str, list[Message], int], None]
     on_health: Callable[[Health], None] | None
     clock: Callable[[], int]
+    raw_log: RawLog | None
 
     def __init__(
         self, name: str, exchange: str, python: str, worker: Path, request: bytes, rules: CcxtRules
@@ -233,6 +235,8 @@ class _Run:
     async def _read(self, lines: asyncio.StreamReader) -> None:
         """Read lines until they end. Errors: CCXT-E02, E03, E05, E06 and E07."""
         reader = self.make_reader()
+        if self.raw_log is not None:
+            self.raw_log.write(self.name, "opened", self.clock(), self.exchange.encode())
         timeout_s = self.rules.start_timeout_us / 1e6
         loop = asyncio.get_running_loop()
         start_ends_s = loop.time() + timeout_s
@@ -273,6 +277,8 @@ class _Run:
         health.frames += 1
         health.bytes += len(line)
         health.last_frame_us = received_us
+        if self.raw_log is not None:
+            self.raw_log.write(self.name, "received", received_us, line)
         try:
             messages = reader.receive(line, received_us)
         except InputError as error:

@@ -49,7 +49,7 @@ import re
 import tomllib
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -136,10 +136,22 @@ class ChainlinkRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     streams: list[StreamRow] = []
 
 
+class CcxtRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An exchange through the library ccxt, in a process of its own.
+
+    exchange: as the library names it. python: the interpreter of a virtual environment that has ccxt. urls: in
+    place of the library's own addresses.
+    """
+
+    exchange: str
+    python: str
+    urls: dict[str, Any] = {}
+
+
 class ConnectionRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One connection. websocket_url, rest_url: in place of the venue's public addresses.
 
-    pyth, pyth_pro, chainlink: the table of an oracle network, on its own connections and no others.
+    pyth, pyth_pro, chainlink, ccxt: the table of an oracle network or of ccxt, on its own connections and no others.
     """
 
     name: str
@@ -151,6 +163,7 @@ class ConnectionRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pyth: PythRow | None = None
     pyth_pro: PythProRow | None = None
     chainlink: ChainlinkRow | None = None
+    ccxt: CcxtRow | None = None
 
     def subscriptions(self) -> list[Subscription]:
         """Return what is subscribed on this connection, in the order written."""
@@ -227,8 +240,12 @@ def operator_of_source(source: SourceRow, config: FeedsConfig) -> str:
     """Return who runs a source: as stated, otherwise the operator of its venue."""
     if source.operator is not None:
         return source.operator
-    venue = next(row.venue for row in config.connections if row.name == source.connection)
-    return venue_terms(venue).operator
+    row = next(row for row in config.connections if row.name == source.connection)
+    return _operator_of(row, venue_terms)
+
+
+def _operator_of(row: ConnectionRow, terms_of: Callable[[str], VenueTerms]) -> str:
+    return row.ccxt.exchange if row.ccxt is not None else terms_of(row.venue).operator
 
 
 def read_feeds(path: Path, quorum_sources: int, quorum_operators: int) -> FeedsConfig:
@@ -309,8 +326,13 @@ def _check_connections(config: FeedsConfig, terms_of: Callable[[str], VenueTerms
                           "split the markets over more connections", table=place, field="markets")  # fmt: skip
 
 
-ORACLE_TABLES = {"pyth-hermes": "pyth", "pyth-pro": "pyth_pro", "chainlink-streams": "chainlink"}
-"""The table that a connection to an oracle network needs, by venue."""
+ORACLE_TABLES = {
+    "pyth-hermes": "pyth",
+    "pyth-pro": "pyth_pro",
+    "chainlink-streams": "chainlink",
+    "ccxt": "ccxt",
+}
+"""The table that a connection to an oracle network, or through ccxt, needs, by venue."""
 
 
 def _check_oracle(place: str, row: ConnectionRow) -> None:
@@ -318,7 +340,7 @@ def _check_oracle(place: str, row: ConnectionRow) -> None:
     own = ORACLE_TABLES.get(row.venue)
     for table in ORACLE_TABLES.values():
         if table != own and getattr(row, table) is not None:
-            raise refused("LIVE-E03", f"a table {table} of venue {row.venue!r}", "only an oracle network's connection has its table",
+            raise refused("LIVE-E03", f"a table {table} of venue {row.venue!r}", "a table stands in a connection of its own venue",
                           f"drop [connections.{table}] or mend the venue", table=place, field=table)  # fmt: skip
     if row.pyth_pro is not None:
         for address in row.pyth_pro.endpoints:
@@ -423,10 +445,10 @@ def _check_quorum(
     A quorum needs so many sources of so many operators that speak for themselves. An oracle that resells
     prices of an operator that is there, or that another counted oracle passes on too, does not.
     """
-    venue_of = {row.name: row.venue for row in config.connections}
+    rows = {row.name: row for row in config.connections}
 
     def operator_of(source: SourceRow) -> str:
-        return source.operator or terms_of(venue_of[source.connection]).operator
+        return source.operator or _operator_of(rows[source.connection], terms_of)
 
     for asset in dict.fromkeys(source.asset for source in config.sources):
         sources = [source for source in config.sources if source.asset == asset]

@@ -39,9 +39,11 @@ ORACLES: dict[str, VenueTerms] = {
         ("chainlink-streams", "chainlink", "wss://ws.dataengine.chain.link", "https://api.dataengine.chain.link",
          256, 10_000_000, "https://docs.chain.link/data-streams/reference/data-streams-api",
          "Data Streams API, November 2026"),
+        ("ccxt", "the exchange named in its table", "", "", 200, 120_000_000,
+         "https://docs.ccxt.com", "ccxt.pro 4.5.90, in a process of its own"),
     )
 }  # fmt: skip
-"""Oracle networks, which are read by runners of their own; here only for who runs them."""
+"""Oracle networks and ccxt, which are read by runners of their own; here only for who runs them."""
 
 VENUES = frozenset({*CLIENTS, *ORACLES})
 """Every name that a connection may have."""

@@ -15,6 +15,8 @@ from typing import Any
 
 import msgspec
 
+from steelyard.feeds.live.ccxt_lines import CcxtReader
+from steelyard.feeds.live.ccxt_process import run_ccxt
 from steelyard.feeds.live.client import Subscription, VenueClient
 from steelyard.feeds.live.config import ORACLE_TABLES, ConnectionRow, FeedsConfig, refused
 from steelyard.feeds.live.connection import ConnectionRules, RawLog
@@ -40,7 +42,7 @@ from steelyard.feeds.live.oracles.hermes_connection import HermesTerms, run_herm
 from steelyard.feeds.live.oracles.pyth_pro import PUBLIC_ENDPOINTS, Merger, ProClient, ProTerms
 from steelyard.feeds.live.oracles.pyth_pro_connection import EndpointHealth, run_pro
 from steelyard.feeds.live.oracles.pyth_pro_payload import ProSigner
-from steelyard.feeds.live.oracles.wormhole import Trust, read_trust
+from steelyard.feeds.live.oracles.wormhole import read_trust
 from steelyard.feeds.live.registry import client_maker, venue_terms
 from steelyard.feeds.live.stream import Runner
 from steelyard.quantities import InputError, SteelyardError
@@ -59,6 +61,7 @@ def oracle_runners(config: FeedsConfig, folder: Path) -> dict[str, Runner]:
         "pyth-hermes": _hermes_runner,
         "pyth-pro": _pro_runner,
         "chainlink-streams": _chainlink_runner,
+        "ccxt": _ccxt_runner,
     }
     made = {
         row.name: makers[row.venue](row, folder)
@@ -76,14 +79,43 @@ def replay_client(row: ConnectionRow, folder: Path) -> Callable[[], VenueClient]
     """Return what makes the client that reads a connection's recorded frames. Errors: as the runners."""
     if row.venue == "pyth-hermes":
         terms = _hermes_terms(row, folder)
-        return lambda: _HermesFrames(row.venue, terms.trust, terms.feeds)
+        return lambda: _LineFrames(
+            row.venue, HermesReader(terms.trust, terms.feeds).receive, lambda e: [as_status(e)]
+        )
     if row.venue == "pyth-pro":
         stated, merger = _pro_terms(row), Merger()
         return lambda: ProClient(row.name, stated, merger)
     if row.venue == "chainlink-streams":
         make = _chainlink_maker(row, None)
         return lambda: _ChainlinkFrames(make())
+    if row.venue == "ccxt":
+        table = _required(row, row.ccxt, "ccxt")
+        return lambda: _LineFrames(
+            row.venue, CcxtReader(table.exchange, row.subscriptions()).receive, ccxt_problem
+        )
     return client_maker(row.venue)
+
+
+# -- ccxt ------------------------------------------------------------------------------------------
+
+
+def _ccxt_runner(row: ConnectionRow, folder: Path) -> Runner:  # noqa: ARG001
+    table = _required(row, row.ccxt, "ccxt")
+
+    def run(
+        row: ConnectionRow, *, rules: ConnectionRules | None, **tools: Any
+    ) -> Coroutine[Any, Any, Health]:
+        del rules  # a worker is started and watched by rules of its own
+        return run_ccxt(
+            row.name, table.exchange, row.subscriptions(), python=table.python, urls=table.urls, **tools
+        )  # fmt: skip
+
+    return run
+
+
+def ccxt_problem(error: InputError) -> list[Message]:
+    """Return what a line that could not be read becomes; one that ends the worker says nothing itself."""
+    return [] if error.code.startswith("CCXT") else [Status("", "malformed", str(error))]
 
 
 # -- Hermes ----------------------------------------------------------------------------------------
@@ -121,12 +153,18 @@ def _hermes_runner(row: ConnectionRow, folder: Path) -> Runner:
     return run
 
 
-class _HermesFrames:
-    """Recorded documents, read as the connection read them: one reader, every refusal a Status."""
+class _LineFrames:
+    """Recorded documents or lines, read as the runner read them: one reader, every refusal a Status."""
 
-    def __init__(self, venue: str, trust: Trust, feeds: Sequence[str]) -> None:
+    def __init__(
+        self,
+        venue: str,
+        read: Callable[[bytes, int], list[Message]],
+        as_messages: Callable[[InputError], list[Message]],
+    ) -> None:
         self.terms = venue_terms(venue)
-        self._reader = HermesReader(trust, feeds)
+        self._read = read
+        self._as_messages = as_messages
 
     def address(self, subscriptions: Sequence[Subscription]) -> str:  # noqa: ARG002
         return ""
@@ -139,9 +177,9 @@ class _HermesFrames:
 
     def receive(self, frame: bytes, received_us: int) -> list[Message]:
         try:
-            return self._reader.receive(frame, received_us)
+            return self._read(frame, received_us)
         except InputError as error:
-            return [as_status(error)]
+            return self._as_messages(error)
 
     def fetched(self, fetch_path: str, body: bytes, received_us: int) -> list[Message]:  # noqa: ARG002
         return self.receive(body, received_us)
