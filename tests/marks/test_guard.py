@@ -545,3 +545,33 @@ def test_INDX_019_after_a_gap_nothing_is_believed_before_a_quorum_of_fresh_words
     assert venue.is_protected == is_jump
     wait(venue, RULES.jump_hold_us)
     assert (venue.index, venue.is_protected) == (100.0 * jump, False)
+
+
+def test_INDX_012_the_accounting_asset_is_converted_too_once_it_has_sources() -> None:
+    venue = Sources("one", "two")
+    assert venue.market.quote_rate[0] == 1.0
+    for operator in ("four", "five"):
+        venue.market.list_source(listed(operator, "USDC", operator))
+    venue.market.list_source(listed("s2", "C", "three", quote="USDC"))
+
+    def peg(rate: float) -> list[int]:
+        prices = [SourcePrice(o, "USDC", rate, venue.market.time_us) for o in ("four", "five")]
+        return apply_batch(
+            venue.market, PriceBatch(venue.market.time_us, "f", 1, prices), venue.method
+        )
+
+    peg(0.98)
+    venue.say(0, 97.0)
+    venue.say(1, 99.0)
+    venue.say(2, 100.0)
+    assert venue.index == 98.0
+    wait(venue, SECOND_US)
+    assert peg(0.99) == [COIN]
+    assert venue.index == 99.0
+    wait(venue, SECOND_US)
+    peg(0.9)
+    assert (verdict(venue, 2), venue.index) == ("quote", 98.0)
+    assert venue.market.index_units[0] == 10**6  # in the ledger a dollar stays a dollar
+    wait(venue, STALE_US + 1)
+    assert venue.market.quote_rate[0] == 0.0
+    assert not venue.market.is_protected[0]
