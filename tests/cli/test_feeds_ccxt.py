@@ -59,7 +59,7 @@ def document(folder: Path) -> Path:
     return path
 
 
-def test_FCLI_050_exchanges_through_ccxt_are_sources_and_replay(
+def test_FCLI_070_exchanges_through_ccxt_are_sources_and_replay(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     quick(monkeypatch)
@@ -77,7 +77,7 @@ def test_FCLI_050_exchanges_through_ccxt_are_sources_and_replay(
     assert again.answer["events_digest"] == report["events_digest"]
 
 
-def test_FCLI_050_its_operator_is_the_exchange_and_its_table_is_needed(tmp_path: Path) -> None:
+def test_FCLI_070_its_operator_is_the_exchange_and_its_table_is_needed(tmp_path: Path) -> None:
     text = document(tmp_path).read_text()
     config = decode_feeds(text, 2, 2)
     assert [row.ccxt.exchange for row in config.connections if row.ccxt] == ["gemini", "bitstamp"]
