@@ -23,18 +23,18 @@ a wait that doubles.
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from steelyard.feeds.live.ccxt_lines import CcxtReader, failure
 from steelyard.feeds.live.client import Subscription
-from steelyard.feeds.live.connection import Health, RawLog
+from steelyard.feeds.live.health import Health
 from steelyard.feeds.live.messages import Message, Status
+from steelyard.feeds.live.run_state import RawLog, RunState
 from steelyard.feeds.live.venues.reading import TEXT_MAX, ContractUnit, unreadable
 from steelyard.quantities import InputError
 
@@ -99,34 +99,35 @@ async def run_ccxt(
             "depth": (rules or CcxtRules()).depth,
         }
     )
-    run = _Run(name, exchange, python, worker, request, rules or CcxtRules())
+    run = _Run(name, exchange, python, worker, request, clock, rules or CcxtRules())
     run.make_reader = lambda: CcxtReader(exchange, subscriptions, contract_values)
-    run.on_messages, run.on_health, run.clock, run.raw_log = on_messages, on_health, clock, raw_log
+    run.on_messages, run.on_health, run.raw_log = on_messages, on_health, raw_log
     await run.run(stop)
     return run.health
 
 
-class _Run:
+class _Run(RunState):
     """The state of one run; one worker after the other uses it."""
 
     make_reader: Callable[[], CcxtReader]
     on_messages: Callable[[str, list[Message], int], None]
-    on_health: Callable[[Health], None] | None
-    clock: Callable[[], int]
-    raw_log: RawLog | None
 
     def __init__(
-        self, name: str, exchange: str, python: str, worker: Path, request: bytes, rules: CcxtRules
+        self,
+        name: str,
+        exchange: str,
+        python: str,
+        worker: Path,
+        request: bytes,
+        clock: Callable[[], int],
+        rules: CcxtRules,
     ) -> None:
-        self.name = name
+        super().__init__(name, f"ccxt:{exchange}", clock, rules)
         self.exchange = exchange
         self.python = python
         self.worker = worker
         self.request = request
         self.rules = rules
-        self.health = Health(name, f"ccxt:{exchange}")
-        self.random = random.Random(f"{rules.seed}:{name}")
-        self.failures = 0
         self.reported_us = 0
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -138,33 +139,27 @@ class _Run:
                 try:
                     await self._attempt(stop)
                 except InputError as error:
-                    self._note(error)
+                    self.note(error)
                     if error.code in ("CCXT-E01", "CCXT-E02", "CCXT-E03"):
                         raise
                 if stop.is_set():
                     break
                 if loop.time() - started_s >= self.rules.healthy_us / 1e6:
                     self.failures = 0
-                wait_s = self._wait_s()
+                wait_s = self.wait_s()
                 self.failures += 1
                 self.health.next_attempt_us = self.clock() + int(wait_s * 1e6)
-                self._change_state("waiting")
+                self.change_state("waiting")
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), wait_s)
         finally:
-            self._change_state("stopped")
-
-    def _wait_s(self) -> float:
-        """Return the wait before the next worker: doubling, bounded, spread."""
-        doubled_us = self.rules.first_wait_us * (1 << min(self.failures, 40))
-        bounded_s = min(doubled_us, self.rules.wait_us_max) / 1e6
-        return bounded_s * (1.0 - self.rules.jitter * self.random.random())
+            self.change_state("stopped")
 
     async def _attempt(self, stop: asyncio.Event) -> None:
         """One worker from start to end: returns when `stop` is set, raises what ended it."""
         self.health.attempts += 1
         self.health.errors_in_row = 0
-        self._change_state("connecting")
+        self.change_state("connecting")
         try:
             process = await asyncio.create_subprocess_exec(
                 self.python,
@@ -235,8 +230,7 @@ class _Run:
     async def _read(self, lines: asyncio.StreamReader) -> None:
         """Read lines until they end. Errors: CCXT-E02, E03, E05, E06 and E07."""
         reader = self.make_reader()
-        if self.raw_log is not None:
-            self.raw_log.write(self.name, "opened", self.clock(), self.exchange.encode())
+        self.record("opened", self.clock(), self.exchange.encode())
         timeout_s = self.rules.start_timeout_us / 1e6
         loop = asyncio.get_running_loop()
         start_ends_s = loop.time() + timeout_s
@@ -264,11 +258,11 @@ class _Run:
                 return
             self._take(reader, line.rstrip(b"\n"))
             if self.health.last_frame_us - self.reported_us >= self.rules.health_interval_us:
-                self._report()
+                self.report()
             if reader.version and self.health.state != "up":
                 timeout_s = self.rules.silence_us / 1e6
                 self.health.connects += 1
-                self._change_state("up")
+                self.change_state("up")
 
     def _take(self, reader: CcxtReader, line: bytes) -> None:
         """Read one line and hand on what it says. Errors: those that end the worker."""
@@ -277,14 +271,13 @@ class _Run:
         health.frames += 1
         health.bytes += len(line)
         health.last_frame_us = received_us
-        if self.raw_log is not None:
-            self.raw_log.write(self.name, "received", received_us, line)
+        self.record("received", received_us, line)
         try:
             messages = reader.receive(line, received_us)
         except InputError as error:
             if error.code.startswith("CCXT"):
                 raise
-            self._note(error)
+            self.note(error)
             self.on_messages(self.name, [Status("", "malformed", str(error))], received_us)
             # The worker speaks well where it tells of an error of the venue.
             health.errors_in_row += error.code != "WIRE-E03"
@@ -297,22 +290,10 @@ class _Run:
         if messages:
             self.on_messages(self.name, messages, received_us)
 
-    def _note(self, error: InputError) -> None:
-        health = self.health
-        health.errors[error.code] = health.errors.get(error.code, 0) + 1
-        health.last_error = str(error)
-        health.last_error_us = self.clock()
-
-    def _change_state(
-        self, state: Literal["connecting", "open", "up", "waiting", "stopped"]
-    ) -> None:
-        self.health.state = state
-        self._report()
-
-    def _report(self) -> None:
+    def report(self) -> None:
+        """Note when the health was last handed out, and do it."""
         self.reported_us = self.clock()
-        if self.on_health is not None:
-            self.on_health(msgspec.structs.replace(self.health, errors=dict(self.health.errors)))
+        super().report()
 
 
 async def _last_words(stream: asyncio.StreamReader) -> str:

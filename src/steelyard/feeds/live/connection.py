@@ -18,12 +18,10 @@ client and all subscriptions, after a wait that doubles and is spread by a seede
 from __future__ import annotations
 
 import asyncio
-import random
 import ssl
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Protocol
 
 import aiohttp
 import msgspec
@@ -34,24 +32,17 @@ from steelyard.feeds.live.health import ConnectionState as ConnectionState
 from steelyard.feeds.live.health import Health as Health
 from steelyard.feeds.live.messages import Fetch, Message, Send, Status
 from steelyard.feeds.live.outbox import Outbox
-from steelyard.feeds.live.raw_log import Direction
+from steelyard.feeds.live.run_state import RawLog as RawLog
+from steelyard.feeds.live.run_state import RunState
 from steelyard.feeds.live.skew import SkewEstimator, SkewRules
 from steelyard.feeds.live.troubles import ConnectionTrouble, FetchTrouble
 from steelyard.feeds.live.troubles import trouble as trouble
-from steelyard.quantities import InputError, SteelyardError
+from steelyard.quantities import InputError
 
 _KEEPER_WAIT_US = 200_000  # how often the keeper looks, when nothing asks for more
 _FRAMES_PER_TURN = 64  # after so many frames at once the other tasks get their turn
 _HANDLED_HERE = frozenset({Send, Fetch, Status})
 _CLOSED_TOO_BIG = 1009
-
-
-class RawLog(Protocol):
-    """Where raw frames go; `fetched` payloads are the path, a line feed and the body."""
-
-    def write(self, connection: str, direction: Direction, time_us: int, payload: bytes) -> None:
-        """Keep one frame."""
-        ...
 
 
 class ConnectionRules(msgspec.Struct, frozen=True):
@@ -130,12 +121,10 @@ def websocket_address(base: str, behind: str) -> str:
     return base.rstrip("/") + behind if behind.startswith(("/", "?")) else base + behind
 
 
-class _Connection:
+class _Connection(RunState):
     """The state of one run; one attempt after the other uses it."""
 
     on_messages: Callable[[str, list[Message], int], None]
-    on_health: Callable[[Health], None] | None
-    raw_log: RawLog | None
     websocket_url: str | None
     rest_url: str | None
     tls: ssl.SSLContext | bool
@@ -148,17 +137,13 @@ class _Connection:
         clock: Callable[[], int],
         rules: ConnectionRules,
     ) -> None:
-        self.name = name
+        self.client = make_client()
+        super().__init__(name, self.client.terms.name, clock, rules)
         self.make_client = make_client
         self.subscriptions = list(subscriptions)
-        self.clock = clock
         self.rules = rules
-        self.client = make_client()
-        self.random = random.Random(f"{rules.seed}:{name}")
-        self.health = Health(name, self.client.terms.name)
         self.outbox = Outbox(self.client.terms.send_interval_us, rules.queue_max)
         self.skew = SkewEstimator(rules.skew)
-        self.failures = 0
         self.last_frame_s = 0.0
         self.not_before_s = 0.0
 
@@ -176,27 +161,19 @@ class _Connection:
                 self.health.restarts += 1
                 is_first_restart = self.failures == 0
             except ConnectionTrouble as error:
-                self._note(error)
+                self.note(error)
             if stop.is_set():
                 break
             if loop.time() - started_s >= self.rules.healthy_us / 1e6:
                 self.failures = 0
-            wait_s = 0.0 if is_first_restart else self._wait_s()
+            wait_s = 0.0 if is_first_restart else self.wait_s()
             self.failures += 1
             wait_s = max(wait_s, self.not_before_s - loop.time())
             self.health.next_attempt_us = self.clock() + int(wait_s * 1e6)
-            self._change_state("waiting")
+            self.change_state("waiting")
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), wait_s)
-        self._change_state("stopped")
-
-    def _wait_s(self) -> float:
-        """Return the wait before the next attempt: doubling, bounded, spread."""
-        rules = self.rules
-        doubled_us = rules.first_wait_us * (1 << min(self.failures, 40))
-        return (
-            min(doubled_us, rules.wait_us_max) / 1e6 * (1.0 - rules.jitter * self.random.random())
-        )
+        self.change_state("stopped")
 
     async def _attempt(self, session: aiohttp.ClientSession, stop: asyncio.Event) -> None:
         """One connection from handshake to end: returns when `stop` is set, raises what ended it."""
@@ -204,14 +181,14 @@ class _Connection:
         self.outbox.clear()
         self.health.attempts += 1
         self.health.errors_in_row = 0
-        self._change_state("connecting")
+        self.change_state("connecting")
         socket = await self._connect(session)
         fetcher = Fetcher(
             session,
             self.rest_url or self.client.terms.rest_url,
             self.rules.fetch,
             self._fetched,
-            self._note,
+            self.note,
             self._fetch_refused,
             self.tls,
             self.clock,
@@ -277,8 +254,8 @@ class _Connection:
             ) from None
         self.last_frame_s = asyncio.get_running_loop().time()
         self.health.connects += 1
-        self._record("opened", self.clock(), address.encode())
-        self._change_state("open")
+        self.record("opened", self.clock(), address.encode())
+        self.change_state("open")
         for frame in self.client.opening(self.subscriptions):
             self.outbox.put(frame)
         return socket
@@ -319,7 +296,7 @@ class _Connection:
             except (aiohttp.ClientError, OSError) as error:
                 raise self._closed(socket, str(error)) from None
             self.health.sent += 1
-            self._record("sent", self.clock(), frame)
+            self.record("sent", self.clock(), frame)
 
     async def _keep(self) -> None:
         """Send what keeps the connection alive, watch for silence, report. Errors: CONN-E04."""
@@ -342,7 +319,7 @@ class _Connection:
                 )
             if (loop.time() - reported_s) * 1e6 >= self.rules.health_interval_us:
                 reported_s = loop.time()
-                self._report()
+                self.report()
 
     # -- frames and messages -----------------------------------------------------------------------
 
@@ -353,7 +330,7 @@ class _Connection:
         health.frames += 1
         health.bytes += len(frame)
         health.last_frame_us = received_us
-        self._record("received", received_us, frame)
+        self.record("received", received_us, frame)
         try:
             messages = self.client.receive(frame, received_us)
         except InputError as error:
@@ -361,7 +338,7 @@ class _Connection:
             return
         health.errors_in_row = 0
         if health.state != "up":
-            self._change_state("up")
+            self.change_state("up")
         if messages:  # the newest one of a frame says how late it is
             self.skew.add(received_us, getattr(messages[-1], "exchange_time_us", 0))
             health.skew_us, health.is_clock_off = self.skew.skew_us, self.skew.is_off
@@ -371,7 +348,7 @@ class _Connection:
         """Give the answer to a fetch to the client and hand on what it says."""
         received_us = self.clock()
         self.health.fetches += 1
-        self._record("fetched", received_us, path.encode() + b"\n" + body)
+        self.record("fetched", received_us, path.encode() + b"\n" + body)
         try:
             messages = self.client.fetched(path, body, received_us)
         except InputError as error:
@@ -405,7 +382,7 @@ class _Connection:
 
     def _unreadable(self, error: InputError, received_us: int) -> None:
         """Count a frame that cannot be read. Errors: CONN-E06 when there are too many in a row."""
-        self._note(error)
+        self.note(error)
         is_readable = error.code == "WIRE-E03"  # the venue speaks well, of an error of its own
         kind = "refused" if is_readable else "malformed"
         self.on_messages(self.name, [Status("", kind, str(error))], received_us)
@@ -425,7 +402,7 @@ class _Connection:
 
     def _fetch_refused(self, error: FetchTrouble) -> None:
         """The venue will never answer this path: said once, the connection goes on."""
-        self._note(error)
+        self.note(error)
         self.on_messages(self.name, [Status("", "refused", str(error))], self.clock())
 
     def _closed(
@@ -448,29 +425,3 @@ class _Connection:
             "none needed: the connection is made anew",
             connection=self.name,
         )
-
-    def _record(self, direction: Direction, time_us: int, payload: bytes) -> None:
-        """Keep a raw frame; a recording that fails is counted and never stops the feed."""
-        if self.raw_log is None:
-            return
-        try:
-            self.raw_log.write(self.name, direction, time_us, payload)
-        except (SteelyardError, OSError) as error:
-            self._count("CONN-E09", f"CONN-E09: a raw frame could not be recorded: {error}")
-
-    def _note(self, error: SteelyardError) -> None:
-        self._count(error.code, str(error))
-
-    def _count(self, code: str, words: str) -> None:
-        health = self.health
-        health.errors[code] = health.errors.get(code, 0) + 1
-        health.last_error = words
-        health.last_error_us = self.clock()
-
-    def _change_state(self, state: ConnectionState) -> None:
-        self.health.state = state
-        self._report()
-
-    def _report(self) -> None:
-        if self.on_health is not None:
-            self.on_health(msgspec.structs.replace(self.health, errors=dict(self.health.errors)))

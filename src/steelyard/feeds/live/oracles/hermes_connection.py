@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
 import ssl
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
@@ -25,7 +24,6 @@ import aiohttp
 import msgspec
 
 from steelyard.feeds.live.connection import ConnectionRules, Health, RawLog, trouble
-from steelyard.feeds.live.connection import ConnectionState as State
 from steelyard.feeds.live.fetching import retry_after_us
 from steelyard.feeds.live.messages import Message, Status
 from steelyard.feeds.live.oracles.hermes import (
@@ -42,7 +40,8 @@ from steelyard.feeds.live.oracles.hermes import (
     query,
 )
 from steelyard.feeds.live.oracles.wormhole import Trust
-from steelyard.quantities import InputError, SteelyardError
+from steelyard.feeds.live.run_state import RunState
+from steelyard.quantities import InputError
 
 VENUE = "pyth-hermes"
 _OK = 200
@@ -121,26 +120,21 @@ class _ListenerError(Exception):
     """What `on_messages` raised: it is no failure of the connection and ends the run."""
 
 
-class _Run:
+class _Run(RunState):
     """The state of one run; one attempt after the other uses it."""
 
     on_messages: Callable[[str, list[Message], int], None]
-    on_health: Callable[[Health], None] | None
-    raw_log: RawLog | None
+    recorded = "document"
     tls: ssl.SSLContext | bool
 
     def __init__(
         self, name: str, terms: HermesTerms, clock: Callable[[], int], rules: ConnectionRules
     ) -> None:
-        self.name = name
+        super().__init__(name, VENUE, clock, rules)
         self.terms = terms
-        self.clock = clock
         self.rules = rules
         self.reader = HermesReader(terms.trust, terms.feeds)
         self.query = query([plain_feed(feed) for feed in terms.feeds], terms.encoding)
-        self.random = random.Random(f"{rules.seed}:{name}")
-        self.health = Health(name, VENUE)
-        self.failures = 0
         self.not_before_s = 0.0
 
     async def run(self, session: aiohttp.ClientSession, stop: asyncio.Event) -> None:
@@ -151,26 +145,20 @@ class _Run:
             try:
                 await self._until(stop, self._attempt(session))
             except InputError as error:
-                self._note(error)
+                self.note(error)
             except _ListenerError as error:
                 raise error.args[0] from None
             if stop.is_set():
                 break
             if loop.time() - started_s >= self.rules.healthy_us / 1e6:
                 self.failures = 0
-            wait_s = max(self._wait_s(), self.not_before_s - loop.time())
+            wait_s = max(self.wait_s(), self.not_before_s - loop.time())
             self.failures += 1
             self.health.next_attempt_us = self.clock() + int(wait_s * 1e6)
-            self._change_state("waiting")
+            self.change_state("waiting")
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), wait_s)
-        self._change_state("stopped")
-
-    def _wait_s(self) -> float:
-        """Return the wait before the next attempt: doubling, bounded, spread."""
-        rules = self.rules
-        doubled_us = min(rules.first_wait_us * 2 ** min(self.failures, 40), rules.wait_us_max)
-        return float(doubled_us / 1e6 * (1.0 - rules.jitter * self.random.random()))
+        self.change_state("stopped")
 
     async def _until(self, stop: asyncio.Event, work: Coroutine[None, None, None]) -> None:
         """Do the work until it ends or `stop` is set; raise what ended it."""
@@ -189,7 +177,7 @@ class _Run:
         """The newest document, then the stream until it ends. Errors: CONN-E01 … CONN-E06."""
         self.health.attempts += 1
         self.health.errors_in_row = 0
-        self._change_state("connecting")
+        self.change_state("connecting")
         try:
             await self._latest(session)
             await self._stream(session)
@@ -224,7 +212,7 @@ class _Run:
         async with self._get(session, STREAM_PATH) as response:
             await self._check_status(response)
             self.health.connects += 1
-            self._change_state("open" if self.health.state == "connecting" else "up")
+            self.change_state("open" if self.health.state == "connecting" else "up")
             events = EventStream()
             async for piece in response.content.iter_any():
                 self.health.bytes += len(piece)
@@ -283,11 +271,11 @@ class _Run:
         health = self.health
         health.frames += 1
         health.last_frame_us = received_us
-        self._record(received_us, document)
+        self.record("received", received_us, document)
         try:
             messages = self.reader.receive(document, received_us)
         except InputError as error:
-            self._note(error)
+            self.note(error)
             self._hand_on([as_status(error)], received_us)
             health.errors_in_row += 1
             if health.errors_in_row >= self.rules.errors_in_row_max:
@@ -301,7 +289,7 @@ class _Run:
             return
         health.errors_in_row = 0
         if health.state != "up":
-            self._change_state("up")
+            self.change_state("up")
         self._hand_on(messages, received_us)
 
     def _hand_on(self, messages: list[Message], received_us: int) -> None:
@@ -333,26 +321,3 @@ class _Run:
             "check the address, or spread the feeds over more connections",
             connection=self.name,
         )
-
-    def _record(self, time_us: int, document: bytes) -> None:
-        """Keep a raw document; a recording that fails is counted and never stops the feed."""
-        if self.raw_log is None:
-            return
-        try:
-            self.raw_log.write(self.name, "received", time_us, document)
-        except (SteelyardError, OSError) as error:
-            self._count("CONN-E09", f"CONN-E09: a document could not be recorded: {error}")
-
-    def _note(self, error: SteelyardError) -> None:
-        self._count(error.code, str(error))
-
-    def _count(self, code: str, words: str) -> None:
-        health = self.health
-        health.errors[code] = health.errors.get(code, 0) + 1
-        health.last_error = words
-        health.last_error_us = self.clock()
-
-    def _change_state(self, state: State) -> None:
-        self.health.state = state
-        if self.on_health is not None:
-            self.on_health(msgspec.structs.replace(self.health, errors=dict(self.health.errors)))
