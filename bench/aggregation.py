@@ -71,7 +71,6 @@ def make_market(method: Method) -> tuple[MarketState, ValuationColumns]:
         market.index_units[slot] = round(price * 10 ** market.assets[slot].price_exponent)
         market.indices[slot].condition = "healthy"
         market.protect(slot)
-        market.had_quorum[slot] = True
         market.list_instrument(linear_perpetual(name, price))
     for name in WITH_OPTIONS:
         price = PRICES[name]

@@ -26,7 +26,8 @@ from steelyard.marks.volatility import (
     observe_index,
     read_correlation,
 )
-from steelyard.terms.volatility_rules import YEAR_US, Horizon, VolatilityRules
+from steelyard.terms.checks import YEAR_US
+from steelyard.terms.volatility_rules import Horizon, VolatilityRules
 
 ASSETS = 20
 WINDOW = 1_200

@@ -109,7 +109,7 @@ def test_ENGN_022_every_part_of_the_state_is_in_the_hash() -> None:
         lambda: book.state.__setitem__(row, 3),
         lambda: book.next_action_us.__setitem__(row, 3),
         lambda: engine.market.basis_ppb.__setitem__(0, 3),
-        lambda: engine.market.had_quorum.__setitem__(1, False),
+        lambda: setattr(engine.market.indices[1], "good_price", 0.0),
         lambda: engine.market.volatility.__setitem__(3, 0.500001),
         lambda: engine.expiries.pop(),
         lambda: engine.valued_at_us.update({1: 5}),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from steelyard.marks.ranges import Bar, Ranges
 from steelyard.marks.volatility import VolatilityState, observe_index, read_volatility
-from steelyard.terms.volatility_rules import YEAR_US
+from steelyard.terms.checks import YEAR_US
 from tests.marks.volatility_roles import MINUTE_US, RULES, SECOND_US, START_US
 
 SIGMA = 0.8

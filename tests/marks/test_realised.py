@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steelyard.marks.realised import MEDIAN_FACTOR, Realised
-from steelyard.terms.volatility_rules import YEAR_US, Horizon
+from steelyard.terms.checks import YEAR_US
+from steelyard.terms.volatility_rules import Horizon
 from tests.marks.volatility_roles import MINUTE, MINUTE_US, SECOND_US, brownian
 
 SIGMA = 0.8

@@ -26,7 +26,8 @@ from steelyard.marks.volatility import (
     set_garch,
     set_implied,
 )
-from steelyard.terms.volatility_rules import YEAR_US, Horizon
+from steelyard.terms.checks import YEAR_US
+from steelyard.terms.volatility_rules import Horizon
 from tests.marks.volatility_roles import (
     MINUTE_US,
     RULES,

@@ -19,7 +19,8 @@ from steelyard.marks.volatility import (
     read_correlation,
     read_volatility,
 )
-from steelyard.terms.volatility_rules import YEAR_US, Horizon
+from steelyard.terms.checks import YEAR_US
+from steelyard.terms.volatility_rules import Horizon
 from tests.marks.volatility_roles import MINUTE_US, RULES, SECOND_US
 
 CALM = "stress_1m/2025-06_calm_binance_spot_{}USDT_1m.parquet"

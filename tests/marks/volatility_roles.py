@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.marks.volatility import VolatilityState, observe_index
-from steelyard.terms.volatility_rules import YEAR_US, Horizon, VolatilityRules
+from steelyard.terms.checks import YEAR_US
+from steelyard.terms.volatility_rules import Horizon, VolatilityRules
 
 SECOND_US = 1_000_000
 MINUTE_US = 60 * SECOND_US

@@ -37,7 +37,6 @@ _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
 MARKET_COLUMNS = (
     "index_units",
     "is_protected",
-    "had_quorum",
     "age_ppm",
     "implied_age_ppm",
     "quote_rate",

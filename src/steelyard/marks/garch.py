@@ -11,7 +11,7 @@ from __future__ import annotations
 from math import sqrt
 from typing import NamedTuple
 
-from steelyard.terms.volatility_rules import YEAR_US
+from steelyard.terms.checks import YEAR_US
 
 
 class GarchParameters(NamedTuple):

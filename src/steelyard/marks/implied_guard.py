@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from steelyard.marks.index import weighted_median
 from steelyard.quantities import PPM
+from steelyard.terms.checks import DAY_US, HOUR_US, YEAR_US
 from steelyard.terms.implied_rules import ImpliedRules
 from steelyard.ticks import SurfaceUpdate, VolatilityUpdate
 
@@ -27,8 +28,6 @@ NONE, BELIEVED, JUMP, ABSURD, DISAGREEMENT = (
 )  # fmt: skip
 DOUBTED = frozenset({JUMP, ABSURD, DISAGREEMENT})
 FITTERS_MAX = 32
-HOUR_US = 3_600_000_000
-YEAR_US = 31_536_000_000_000
 
 
 class Word(NamedTuple):
@@ -139,7 +138,6 @@ class ImpliedGuard:
 
 
 AGE_STEP_PPM = 100
-DAY_US = 86_400_000_000
 ABSURD_LEVEL = 1e9
 """The level of a surface that cannot be: one whose expiries do not fit together."""
 

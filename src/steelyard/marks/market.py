@@ -65,7 +65,7 @@ class MarketState:
     """Columns of the market.
 
     Assets: index_units (int64, 10^-price_exponent USD, 0 = no price yet), is_protected (bool),
-    had_quorum (bool), age_ppm (int64: what an old price adds to the initial requirement), implied_age_ppm (the same of old volatilities), quote_rate
+    age_ppm (int64: what an old price adds to the initial requirement), implied_age_ppm (the same of old volatilities), quote_rate
     (float64: USD of one unit where prices are quoted in it, 0 = not to be converted). Instruments: mark_units (int64), has_mark (bool), basis_ppb, volatility (float64,
     decimal, 0 = none), forward_ratio (float64), and of the terms lots_per_unit, mark_scale,
     mark_limit. `indices[asset]` holds the sources and the guard. `notices` are what changed since the
@@ -100,7 +100,6 @@ class MarketState:
         self.heston: dict[int, HestonUpdate] = {}
         self.index_units = np.zeros(INITIAL_CAPACITY, np.int64)
         self.is_protected = np.zeros(INITIAL_CAPACITY, np.bool_)
-        self.had_quorum = np.zeros(INITIAL_CAPACITY, np.bool_)
         self.age_ppm = np.zeros(INITIAL_CAPACITY, np.int64)
         self.implied_age_ppm = np.zeros(INITIAL_CAPACITY, np.int64)
         self.quote_rate = np.zeros(INITIAL_CAPACITY, np.float64)
@@ -134,7 +133,6 @@ class MarketState:
         if slot >= len(self.index_units):
             self.index_units = _grown(self.index_units)
             self.is_protected = _grown(self.is_protected)
-            self.had_quorum = _grown(self.had_quorum)
             self.age_ppm = _grown(self.age_ppm)
             self.implied_age_ppm = _grown(self.implied_age_ppm)
             self.quote_rate = _grown(self.quote_rate)

@@ -22,7 +22,7 @@ from math import sqrt
 from typing import NamedTuple
 
 from steelyard.marks.logarithms import LN2, forgotten, log_ratio
-from steelyard.terms.volatility_rules import YEAR_US
+from steelyard.terms.checks import YEAR_US
 
 PARKINSON = 0.25 / LN2
 CLOSE_FACTOR = 2.0 * LN2 - 1.0

@@ -23,7 +23,8 @@ from math import sqrt
 from typing import Any, NamedTuple
 
 from steelyard.marks.logarithms import forgotten, log_ratio
-from steelyard.terms.volatility_rules import YEAR_US, Horizon
+from steelyard.terms.checks import YEAR_US
+from steelyard.terms.volatility_rules import Horizon
 
 WINDOW = 5
 MEDIAN_FACTOR = 1.6235967205469134

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from steelyard.marks.funding import observe_premium
-from steelyard.marks.guard import DECIDED, HEALTHY, SECOND_TIER, TRUSTED, UNFIT, UNSEEN, AssetIndex
+from steelyard.marks.guard import DECIDED, TRUSTED, UNFIT, UNSEEN, AssetIndex
 from steelyard.marks.index import Heard, IndexReading, Readable, doubt, hear, read_heard
 from steelyard.marks.liquidity import apply_book, impact_prices
 from steelyard.marks.market import IndexNotice, MarketState, SourceNotice
@@ -20,6 +20,7 @@ from steelyard.marks.volatility import drift_ppm as volatility_drift_ppm
 from steelyard.marks.volatility import observe_index
 from steelyard.quantities import PPM
 from steelyard.terms import Method
+from steelyard.terms.checks import SECOND_US
 from steelyard.terms.index_rules import IndexRules
 from steelyard.ticks import (
     BookTick,
@@ -30,8 +31,6 @@ from steelyard.ticks import (
     SourcePrice,
     SourceStatus,
 )
-
-SECOND_US = 1_000_000
 
 
 def apply_price(market: MarketState, tick: PriceTick, method: Method) -> list[int]:
@@ -68,15 +67,16 @@ def apply_prices(
         ):
             touched[asset] = None
             index.spoke(received_us, rules)
-            if index.heard is not None:
-                _hear_one(index, number, received_us, rules)
+            _hear_one(index, number, received_us, rules)
     return reread_indices(market, list(touched), method)
 
 
 def _hear_one(index: AssetIndex, number: int, now_us: int, rules: IndexRules) -> None:
     """Put the new word of a source in place of its last, or forget the shortcut if it is not plain."""
+    if index.heard is None:
+        return
     source = index.sources[number]
-    if index.heard is None or source.obstacle(now_us) or doubt(source, source.price, 0.0, rules):
+    if source.obstacle(now_us) or doubt(source, source.price, 0.0, rules):
         index.heard = None
     else:
         index.heard.replace(number, source)
@@ -296,7 +296,6 @@ def _set_condition(
     index = market.indices[asset]
     reading = index.reading
     is_trusted = condition in TRUSTED
-    market.had_quorum[asset] |= condition in (HEALTHY, SECOND_TIER)
     if asset or index.sources:
         price = market.index_price(asset) if asset else reading.price
         is_pegged = is_trusted and abs(price - 1.0) * PPM <= rules.depeg_ppm

@@ -19,7 +19,8 @@ from steelyard.marks.ranges import Bar, RangeReading, Ranges
 from steelyard.marks.realised import HorizonReading, Realised
 from steelyard.marks.regime import Regime, next_regime
 from steelyard.quantities import PPM
-from steelyard.terms.volatility_rules import YEAR_US, VolatilityRules
+from steelyard.terms.checks import YEAR_US
+from steelyard.terms.volatility_rules import VolatilityRules
 
 INFINITY = float("inf")
 

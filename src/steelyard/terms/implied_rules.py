@@ -5,11 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from steelyard.quantities import PPM
-
-DAY_US = 86_400_000_000
-
-Rules = list[tuple[bool, str, str]]
-"""(holds, field, rule); a comparison is written so that a NaN fails it."""
+from steelyard.terms.checks import DAY_US, Rules
 
 
 class ImpliedRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -19,13 +19,7 @@ from typing import Literal
 import msgspec
 
 from steelyard.quantities import PPM
-
-DAY_US = 86_400_000_000
-HOUR_US = 3_600_000_000
-MINUTE_US = 60_000_000
-
-Rules = list[tuple[bool, str, str]]
-"""(holds, field, rule); a comparison is written so that a NaN fails it."""
+from steelyard.terms.checks import DAY_US, HOUR_US, MINUTE_US, Rules
 
 Averaging = Literal["last", "twap", "vwap"]
 

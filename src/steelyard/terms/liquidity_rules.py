@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from steelyard.quantities import PPM
+from steelyard.terms.checks import DAY_US, Rules
 
 BANDS_MAX = 8
-DAY_US = 86_400_000_000
 NOTIONAL_USD_MAX = 10**12
 TIMES = (
     "sound_after_us", "stale_after_us", "best_frozen_after_us", "depth_frozen_after_us", "flow_time_us",
@@ -79,9 +79,7 @@ HOUSE_LIQUIDITY = LiquidityRules(
 """The values of the house: 25,000 USD is 200 USD of initial margin at the largest leverage, 125."""
 
 
-def liquidity_checks(
-    rules: LiquidityRules, field: str = "liquidity"
-) -> list[tuple[bool, str, str]]:
+def liquidity_checks(rules: LiquidityRules, field: str = "liquidity") -> Rules:
     """Return (holds, field, rule) of every rule of these numbers; `field` is where they stand.
 
     >>> [rule for holds, _, rule in liquidity_checks(HOUSE_LIQUIDITY) if not holds]

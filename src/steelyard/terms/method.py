@@ -15,13 +15,13 @@ from typing import Any, Literal, cast
 import msgspec
 
 from steelyard.quantities import PPM, TermsError
+from steelyard.terms.checks import DAY_US, Rules
 from steelyard.terms.implied_rules import ImpliedRules, implied_checks
-from steelyard.terms.index_rules import IndexRules, Rules, index_checks
+from steelyard.terms.index_rules import IndexRules, index_checks
 from steelyard.terms.liquidity_rules import LiquidityRules, liquidity_checks
 from steelyard.terms.volatility_rules import VolatilityRules, volatility_checks
 
 TIERS_MAX = 8
-DAY_US = 86_400_000_000
 USD_MAX = 10**15
 TABLES = ("index", "implied", "liquidity", "underlying", "collateral")
 """Parts of a method that have one table an asset, and one called `default`."""

@@ -16,18 +16,10 @@ from __future__ import annotations
 import msgspec
 
 from steelyard.quantities import PPM
-
-SECOND_US = 1_000_000
-MINUTE_US = 60 * SECOND_US
-HOUR_US = 60 * MINUTE_US
-DAY_US = 24 * HOUR_US
-YEAR_US = 365 * DAY_US
+from steelyard.terms.checks import DAY_US, HOUR_US, MINUTE_US, SECOND_US, YEAR_US, Rules
 
 SAMPLES_MIN = 5
 VOLATILITY_MAX = 100.0
-
-Rules = list[tuple[bool, str, str]]
-"""(holds, field, rule); a comparison is written so that a NaN fails it."""
 
 
 class Horizon(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

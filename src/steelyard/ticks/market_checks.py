@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from steelyard.terms.checks import DAY_US
 from steelyard.ticks.bounds import BATCH_MAX, PRICE_MAX, exchange_time, name, refused, within
 from steelyard.ticks.events import (
     BookTick,
@@ -24,7 +25,6 @@ from steelyard.ticks.events import (
 LEVELS_MAX = 1_000
 REASON_LENGTH_MAX = 400
 RESELLS_MAX = 64
-DAY_US = 86_400_000_000
 SIGNAL_MAX = 1e9
 
 
