@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from steelyard.cli.price import LINE_BYTES_MAX, Asked, cases_command, option_report
+from steelyard.cli.case_files import LINE_BYTES_MAX
+from steelyard.cli.price import Asked, cases_command, option_report
 from steelyard.quantities.errors import InputError
 from tests.cli import pricing_reference as reference
 
@@ -331,6 +332,19 @@ def test_CASE_013_long_file_is_answered_in_order(
     code, answers = ask(lines_of(many), tmp_path, capsys)
     assert code == 0
     assert answers == [alone[i % len(base)] | {"case": i} for i in range(10_000)]
+
+
+def test_CASE_016_jobs_change_no_byte(tmp_path: Path) -> None:
+    many = "".join(
+        json.dumps(SOUND | {"case": i}) + "\n" + "{\n" * (i % 97 == 5) for i in range(600)
+    )
+    path = tmp_path / "cases.jsonl"
+    path.write_text(many, encoding="utf-8")
+    one, two = (steelyard("--cases", str(path), "--jobs", jobs) for jobs in ("1", "2"))
+    assert (one.returncode, two.returncode) == (2, 2), two.stderr
+    assert one.stdout == two.stdout
+    assert one.stdout.count("\n") == 607
+    assert steelyard("--cases", str(path), "--jobs", "0").returncode == 2
 
 
 JSON = st.recursive(

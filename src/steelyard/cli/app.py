@@ -39,6 +39,7 @@ MethodOption = Annotated[
 FundOption = Annotated[
     int, typer.Option("--insurance-fund", min=0, help="USDC in the insurance fund at the start.")
 ]
+Jobs = Annotated[int, typer.Option(min=1, max=256, help="With --cases: so many processes.")]
 PlotOption = Annotated[
     Path | None, typer.Option("--plot", help="Write the page of plots here (PNG).")
 ]
@@ -218,6 +219,7 @@ def price(
     cases: Annotated[
         Path | None, typer.Option(help="File of cases, one JSON object a line; - is stdin.")
     ] = None,
+    jobs: Jobs = 1,
     is_call: Annotated[bool, typer.Option("--call/--put", help="Kind of the option.")] = True,
     forward: Annotated[float | None, typer.Option(help="Forward price (Black-76).")] = None,
     spot: Annotated[float | None, typer.Option(help="Spot price (Black-Scholes).")] = None,
@@ -241,7 +243,7 @@ def price(
     from steelyard.cli.price import Asked, cases_command, option_command
 
     if cases is not None:
-        raise typer.Exit(cases_command(cases))
+        raise typer.Exit(cases_command(cases, jobs))
     asked = Asked(
         is_call, strike, days, forward, spot, rate, dividend_yield, volatility, price, inverse
     )

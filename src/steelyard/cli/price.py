@@ -2,85 +2,32 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-import msgspec
 from rich.table import Table
 
+from steelyard.cli.case_files import EXIT_OK, Piece, Printed, answered, cases_printed
+from steelyard.cli.case_lines import refuse
 from steelyard.cli.output import console, print_json
-from steelyard.cli.price_cases import Line, answers, read_line, refuse
-from steelyard.cli.price_results import CALCULATIONS, implied_answer
-from steelyard.quantities.errors import InputError
+from steelyard.cli.price_results import FAMILY, implied_answer
 
-EXIT_OK, EXIT_USAGE = 0, 2
-LINE_BYTES_MAX = 1 << 20
-CASES_AT_ONCE = 4096
-BYTES_AT_ONCE = 1 << 24  # long lines: fewer cases are held at once
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 DAYS_PER_YEAR = 365.0
 
-_ENCODER = msgspec.json.Encoder()
 
-
-def cases_command(path: Path) -> int:
+def cases_command(path: Path, jobs: int = 1) -> int:
     """Print one JSON answer for each case of a file (`-` is stdin); return 2 if one is an error.
 
     The file is read in pieces, so it may be longer than the memory, and a reader of the answers
     gets them as they come.
     """
-    if str(path) != "-" and not path.is_file():
-        raise refuse(
-            "CASE-E10", f"{path} is not a file", "--cases names a file of JSON lines, or -",
-            "check the path", "cases",
-        )  # fmt: skip
-    is_sound = True
-    with nullcontext(sys.stdin.buffer) if str(path) == "-" else path.open("rb") as stream:
-        for batch in _batches(stream):
-            told = answers(batch, CALCULATIONS)
-            is_sound = is_sound and not any("error" in each for each in told)
-            sys.stdout.write("".join(_ENCODER.encode(each).decode() + "\n" for each in told))
-            sys.stdout.flush()
-    return EXIT_OK if is_sound else EXIT_USAGE
+    return cases_printed(path, answer_piece, jobs)
 
 
-def _batches(stream: BinaryIO) -> Iterator[list[Line]]:
-    """Yield the lines of a stream in batches; blank ones are counted and left out."""
-    batch: list[Line] = []
-    held = 0
-    for number, text in _lines(stream):
-        if isinstance(text, InputError):
-            batch.append(Line(number, None, None, error=text))
-        elif text.strip():
-            batch.append(read_line(text, number))
-            held += len(text)
-        if len(batch) >= CASES_AT_ONCE or held >= BYTES_AT_ONCE:
-            yield batch
-            batch, held = [], 0
-    if batch:
-        yield batch
-
-
-def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | InputError]]:
-    """Yield (number, text) of every line; one that is too long is passed over with an error."""
-    number = 0
-    while text := stream.readline(LINE_BYTES_MAX + 1):
-        number += 1
-        if number == 1:
-            text = text.removeprefix(BYTE_ORDER_MARK)
-        if len(text) <= LINE_BYTES_MAX:
-            yield number, text
-            continue
-        while text and not text.endswith(b"\n"):
-            text = stream.readline(LINE_BYTES_MAX)
-        yield number, refuse(
-            "CASE-E06", f"the line has more than {LINE_BYTES_MAX} bytes",
-            f"a line has at most {LINE_BYTES_MAX} bytes", "split the case",
-        )  # fmt: skip
+def answer_piece(piece: Piece) -> Printed:
+    """Return the answers to some lines of a file."""
+    return answered(piece, FAMILY)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,26 +5,30 @@ Each returns one answer a case, in order: the results by name, or the error that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import exp
 from typing import Any
 
 import numpy as np
 
+from steelyard.cli.case_lines import Answer, Calculation, Family, each, guarded, refuse
 from steelyard.cli.price_cases import (
-    Answer,
+    CASES,
+    METHODS,
     BsmCase,
     ButterflyCase,
     CalendarCase,
     HestonCase,
     JumpWingsCase,
+    PriceHeading,
     RepairCase,
     Smile,
     SsviCase,
     TermSmile,
     ToRawCase,
     TotalVarianceCase,
-    refuse,
+    kind_of,
+    rule_of,
 )
 from steelyard.quantities.errors import InputError, SteelyardError
 from steelyard.valuation.black_scholes import black76_discounted, black_scholes
@@ -115,7 +119,7 @@ def implied_answer(volatility: float, status: QuoteStatus, time_years: float) ->
 
 def price_heston(cases: Sequence[HestonCase]) -> list[Answer]:
     """Return prices, or the Black-76 volatilities of them, as each case asks."""
-    return [_guarded(_heston, case, "model") for case in cases]
+    return [guarded(_heston, case, "model") for case in cases]
 
 
 def _heston(case: HestonCase) -> Answer:
@@ -159,27 +163,6 @@ def _heston_volatility(forward: float, strike: float, time: float, parameters: A
         )  # fmt: skip
     status = QuoteStatus.SOLVED if is_told else QuoteStatus.BAD_INPUT
     return implied_answer(volatility, status, time)
-
-
-def _guarded(calculation: Callable[[Any], Answer], case: Any, within: str) -> Answer:
-    """Return what a calculation gives, or its error with the path of the field from the line."""
-    try:
-        return calculation(case)
-    except InputError as error:
-        if "field" in error.where and within:
-            error.where["field"] = f"{within}.{error.where['field']}"
-        return error
-    except OverflowError:
-        return refuse(
-            "CASE-E05", "a result is beyond what a number can hold", "a result is a finite number",
-            "bring the inputs nearer to what a market shows",
-        )  # fmt: skip
-
-
-def _each(
-    calculation: Callable[[Any], Answer], within: str
-) -> Callable[[Sequence[Any]], list[Answer]]:
-    return lambda cases: [_guarded(calculation, case, within) for case in cases]
 
 
 def raw_smile(smile: Smile | TermSmile) -> SviSmile:
@@ -226,7 +209,7 @@ def _repair(case: RepairCase) -> Answer:
 def _calendar(case: CalendarCase) -> Answer:
     smiles = []
     for name in ("near", "far"):
-        checked = _guarded(lambda smile: {"smile": raw_smile(smile)}, getattr(case, name), name)
+        checked = guarded(lambda smile: {"smile": raw_smile(smile)}, getattr(case, name), name)
         if isinstance(checked, InputError):
             return checked
         smiles.append(checked["smile"])  # type: ignore[index]
@@ -250,16 +233,17 @@ def _ssvi(case: SsviCase) -> Answer:
     }
 
 
-CALCULATIONS: dict[str, Callable[[Sequence[Any]], list[Answer]]] = {
+CALCULATIONS: dict[str, Calculation] = {
     "bsm": price_bsm,
     "black76": price_black76,
     "implied-volatility": price_implied,
     "heston": price_heston,
-    "svi butterfly": _each(_butterfly, "smile"),
-    "svi total_variance": _each(_total_variance, "smile"),
-    "svi jump_wings": _each(_jump_wings, "smile"),
-    "svi jump_wings_to_raw": _each(_to_raw, "jump_wings"),
-    "svi jump_wings_repair": _each(_repair, "jump_wings"),
-    "svi calendar": _each(_calendar, ""),
-    "svi ssvi": _each(_ssvi, "smile"),
+    "svi butterfly": each(_butterfly, "smile"),
+    "svi total_variance": each(_total_variance, "smile"),
+    "svi jump_wings": each(_jump_wings, "smile"),
+    "svi jump_wings_to_raw": each(_to_raw, "jump_wings"),
+    "svi jump_wings_repair": each(_repair, "jump_wings"),
+    "svi calendar": each(_calendar, ""),
+    "svi ssvi": each(_ssvi, "smile"),
 }
+FAMILY = Family(METHODS, PriceHeading, kind_of, CASES, rule_of, CALCULATIONS)
