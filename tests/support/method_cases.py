@@ -44,7 +44,10 @@ def disagreements(case: dict[str, Any], answer: dict[str, Any]) -> list[str]:
 
 
 def printed(answer: Answer) -> dict[str, Any]:
-    """Return an answer as it is printed: no None, Decimal in plain digits, the parts left out."""
+    """Return an answer as it is printed: Decimal in plain digits, the parts left out.
+
+    What the method says nothing of is left out; a None among the venue's own numbers is a null.
+    """
     values = {name: getattr(answer, name) for name in PRINTED}
     plain = {name: _plain(value) for name, value in values.items() if value is not None}
     if not plain["native"]:
@@ -58,7 +61,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, msgspec.Struct):
         value = msgspec.structs.asdict(value)
     if isinstance(value, dict):
-        return {name: _plain(inner) for name, inner in value.items() if inner is not None}
+        return {name: _plain(inner) for name, inner in value.items()}
     return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
