@@ -4,14 +4,28 @@
 overrides; `load_document` reads a file. See `docs/method-document.schema.json` for the form.
 """
 
-from steelyard.terms.documents.document import MethodDocument
+from steelyard.terms.documents.difference import Change, difference
+from steelyard.terms.documents.document import MethodDocument, instant_us
+from steelyard.terms.documents.findings import Finding
 from steelyard.terms.documents.library import Library, documents
+from steelyard.terms.documents.lint import lint
 from steelyard.terms.documents.reading import load_document, parse_document
+from steelyard.terms.documents.schema import document_schema
+from steelyard.terms.documents.signing import Signature, sign, verify
 
 __all__ = [
+    "Change",
+    "Finding",
     "Library",
     "MethodDocument",
+    "Signature",
+    "difference",
+    "document_schema",
     "documents",
+    "instant_us",
+    "lint",
     "load_document",
     "parse_document",
+    "sign",
+    "verify",
 ]

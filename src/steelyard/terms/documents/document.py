@@ -63,9 +63,7 @@ class MethodDocument(
 
     def __post_init__(self) -> None:
         _check_header(self)
-        shape = Table(self.units, "units", 0)
-        self.__dict__["shape"] = shape
-        force_setattr(self, "parameters", shape.check(self.parameters, "parameters"))
+        force_setattr(self, "parameters", self.shape.check(self.parameters, "parameters"))
         force_setattr(self, "rules", _plain(self.rules, "rules", 0))
 
     def __hash__(self) -> int:
@@ -95,6 +93,14 @@ class MethodDocument(
         return json.dumps(tree, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
     @property
+    def shape(self) -> Table:
+        """What the parameters look like: [units], compiled once."""
+        known: Table | None = self.__dict__.get("shape_known")
+        if known is None:
+            known = self.__dict__["shape_known"] = Table(self.units, "units", 0)
+        return known
+
+    @property
     def valid_from_us(self) -> int:
         """The instant from which the document holds, in microseconds since 1970 UTC."""
         return instant_us(self.valid_from)
@@ -121,11 +127,11 @@ class MethodDocument(
         if isinstance(overrides, Mapping) and not overrides:
             return self
         try:
-            merged = self.__dict__["shape"].merge(self.parameters, overrides, "parameters")
+            merged = self.shape.merge(self.parameters, overrides, "parameters")
         except TermsError as error:
             raise located(error, method=self.name, version=self.version) from None
-        changed = copy.copy(self)
-        changed.__dict__.pop("digest_known", None)
+        changed = copy.copy(self)  # neither checked again, nor with what is known of this one
+        changed.__dict__["shape_known"] = self.shape
         force_setattr(changed, "parameters", merged)
         return changed
 
@@ -138,7 +144,7 @@ class MethodDocument(
         value = self.parameters.get(name)
         if value is not None:
             return value
-        shape = self.__dict__["shape"].fields.get(name)
+        shape = self.shape.fields.get(name)
         if shape is None:
             raise located(
                 unknown_name(name, self.units, "parameters"), method=self.name, version=self.version
@@ -153,13 +159,13 @@ class MethodDocument(
         table: the parameter, or a dotted path to it. key: an underlying, asset or instrument.
         Errors: TERM-E15 if there is neither, TERM-E14 if there is no such keyed parameter.
         """
-        shape: Any = self.__dict__["shape"]
+        shape: Any = self.shape
         entries: Any = self.parameters
         for name in table.split("."):
             shape = shape.fields.get(name) if isinstance(shape, Table) else None
             entries = entries.get(name) or {} if shape is not None else {}
         if not isinstance(shape, Keyed):
-            keyed = [n for n, s in self.__dict__["shape"].fields.items() if isinstance(s, Keyed)]
+            keyed = [n for n, s in self.shape.fields.items() if isinstance(s, Keyed)]
             raise located(unknown_name(table, keyed, "parameters"), method=self.name)
         default = entries.get(DEFAULT)
         found = entries.get(key, default)
