@@ -13,6 +13,7 @@ import typer
 
 from steelyard import __version__
 from steelyard.cli.feeds import feeds_app
+from steelyard.cli.methods import methods_app
 
 EXIT_OK, EXIT_BREACH, EXIT_USAGE, EXIT_STALE, EXIT_CORRUPT = range(5)
 
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 
 app.add_typer(feeds_app)
+app.add_typer(methods_app)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 Shards = Annotated[int, typer.Option(min=1, max=256, help="Shards that own the 256 account slots.")]
@@ -248,6 +250,21 @@ def price(
         is_call, strike, days, forward, spot, rate, dividend_yield, volatility, price, inverse
     )
     raise typer.Exit(option_command(asked, as_json))
+
+
+@app.command()
+def risk(
+    cases: Annotated[Path, typer.Option(help="File of cases, one JSON object a line; - is stdin.")],
+    jobs: Jobs = 1,
+) -> None:
+    """State risk measures, coverage tests, bonds and credit default swaps for the cases of a file.
+
+    Each line names its method (var-es-historical, var-es-parametric, coverage-tests, bond, cds) and
+    gets one line of JSON; exit code 2 if a line is wrong.
+    """
+    from steelyard.cli.risk import risk_command
+
+    raise typer.Exit(risk_command(cases, jobs))
 
 
 @app.command()

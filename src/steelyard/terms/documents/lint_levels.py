@@ -196,16 +196,11 @@ def spot_moves_crossed(seen: View) -> Found:
     for group in seen.groups:
         for each in group.values.values():
             other = group.values.get("_".join(_swapped(each.name, "up", "down")))
-            if {"up"} <= each.words and each.words & {"spot", "price"} and other is not None:
-                if each.number is not None and other.number is not None:
-                    if each.number <= other.number:
-                        yield (
-                            each.path,
-                            (
-                                f"{each.name} {each.number:g} is not above "
-                                f"{other.name} {other.number:g}"
-                            ),
-                        )
+            if "up" not in each.words or not each.words & {"spot", "price"} or other is None:
+                continue
+            up, down = each.number, other.number
+            if up is not None and down is not None and up <= down:
+                yield each.path, f"{each.name} {up:g} is not above {other.name} {down:g}"
 
 
 def confidence_outside(seen: View) -> Found:

@@ -123,7 +123,7 @@ RULES = (
     Rule("LINT-30", "error", "the caps of tiers ascend", "put the tiers in order", caps_do_not_ascend),
     Rule("LINT-31", "error", "rates ascend with the notional, leverage descends",
          "correct the rate", rates_do_not_ascend),
-    Rule("LINT-32", "error", "the last tier has no cap", "leave its cap out, or write null",
+    Rule("LINT-32", "warning", "the last tier has no cap, unless nobody may hold more", "leave its cap out, or write null",
          last_is_bounded),
     Rule("LINT-33", "error", "the requirement has no step between two tiers",
          "set each deduction to the one below plus cap·(rate − rate below)", step_between),
