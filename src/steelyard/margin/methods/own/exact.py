@@ -35,7 +35,7 @@ def exact(value: Stated, field: str) -> Fraction:
     (Fraction(7, 10), Fraction(1, 10))
     """
     try:
-        number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+        number = Decimal(repr(float(value))) if isinstance(value, float) else Decimal(value)
     except InvalidOperation:
         refuse(
             "METH-E05",
