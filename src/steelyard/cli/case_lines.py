@@ -174,8 +174,11 @@ def _explained(error: Exception) -> InputError:
 def _check_values(value: object, path: str, rule_of: Callable[[str, float], str | None]) -> None:
     """Raise CASE-E04 at the first number that its field cannot have."""
     if isinstance(value, msgspec.Struct):
-        for name in value.__struct_fields__:
-            _check_values(getattr(value, name), f"{path}.{name}" if path else name, rule_of)
+        # a field may be called otherwise in the file: `return`, `lambda`
+        for field, name in zip(
+            value.__struct_fields__, value.__struct_encode_fields__, strict=True
+        ):
+            _check_values(getattr(value, field), f"{path}.{name}" if path else name, rule_of)
     elif isinstance(value, dict):
         for name, each in value.items():
             _check_values(each, f"{path}.{name}" if path else str(name), rule_of)
@@ -201,7 +204,7 @@ def guarded(calculation: Callable[[Any], Answer], case: Any, within: str) -> Ans
         if "field" in error.where and within:
             error.where["field"] = f"{within}.{error.where['field']}"
         return error
-    except OverflowError:
+    except ArithmeticError:
         return refuse(
             "CASE-E05", "a result is beyond what a number can hold", "a result is a finite number",
             "bring the inputs nearer to what a market shows",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -11,6 +12,7 @@ from steelyard.models.risk_measures.rules import broken, require, whole
 
 PERIODS_MAX = 40_000
 TIME_SLACK = 1e-9
+TEXT_SLACK = 5e-4  # a time as text has at least three decimals
 BASIS_POINT = 1e-4
 STEPS_MAX = 200
 
@@ -64,8 +66,8 @@ def bond_payments(
 def zero_rates_at(times: tuple[float, ...], zero_rates: Mapping[str, float]) -> tuple[float, ...]:
     """Return the zero rate of every payment; zero_rates: years as text → continuous rate.
 
-    Rates of other times are left alone. Errors: RISK-E01 for a text that is no time, for one time written
-    twice, for a payment without its rate.
+    A text may be rounded to three decimals (0.083 is a month); rates of other times are left alone.
+    Errors: RISK-E01 for a text that is no time, for one time written twice, for a payment without its rate.
 
     >>> zero_rates_at((0.5, 1.0), {"0.5": 0.02, "1": 0.03})
     (0.02, 0.03)
@@ -77,20 +79,25 @@ def zero_rates_at(times: tuple[float, ...], zero_rates: Mapping[str, float]) -> 
         except ValueError:
             time = -1.0
         field = f"zero_rates.{text}"
-        require(time >= 0.0, field, text, "a zero rate stands under its time in years")
+        is_time = 0.0 <= time < float("inf")
+        require(is_time, field, text, "a zero rate stands under its time in years")
         require(True, field, float(rate), "a rate is finite")
-        key = round(time, 9)
-        if key in given:
+        if time in given:
             raise broken(field, f"the time {text} is there twice", "a time has one zero rate")
-        given[key] = float(rate)
+        given[time] = float(rate)
+    known = sorted(given)
     found = []
     for time in times:
-        if round(time, 9) not in given:
+        place = bisect_left(known, time)
+        near = min(
+            known[max(place - 1, 0) : place + 1], key=lambda at, to=time: abs(at - to), default=-1.0
+        )
+        if abs(near - time) > TEXT_SLACK:
             raise broken(
                 "zero_rates", f"zero_rates has no rate for the payment at {time:g} years",
                 "every payment has its zero rate", f"add the rate of {time:g} years",
             )  # fmt: skip
-        found.append(given[round(time, 9)])
+        found.append(given[near])
     return tuple(found)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from itertools import pairwise
-from math import exp, isfinite, log
+from math import exp, isfinite
 
 from steelyard.models.risk_measures.business_days import (
     modified_following,
