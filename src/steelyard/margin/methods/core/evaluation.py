@@ -1,0 +1,318 @@
+"""A method applied to books: every name of every scope, worked out when a formula first asks for it.
+
+Scopes are columns of different lengths: legs, groups of an expiry, units of an underlying, accounts.
+Going from a finer scope to a coarser one adds up in the order of the legs; going the other way repeats.
+The same evaluation runs on plain columns for many accounts, or on dual numbers for one (`Dual`).
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.margin.methods.core.books import ACCOUNT_NAMES, POSITION_NAMES, Books, Segments
+from steelyard.margin.methods.core.columns import sums
+from steelyard.margin.methods.core.dual import Dual, value_of
+from steelyard.margin.methods.core.expressions import formula
+from steelyard.margin.methods.core.features import naked_shorts, worst_payoff
+from steelyard.margin.methods.core.instruments import (
+    EXPIRY_NAMES,
+    INSTRUMENT_NAMES,
+    KIND_NAMES,
+    UNDERLYING_NAMES,
+    Floats,
+)
+from steelyard.margin.methods.core.prepared import Prepared
+from steelyard.margin.methods.core.rules import SCOPES
+from steelyard.margin.methods.core.scan import fill_scan
+
+LEG, EXPIRY, UNDERLYING, ACCOUNT = range(4)
+_LEG_NAMES = frozenset(
+    (*POSITION_NAMES, *INSTRUMENT_NAMES, *KIND_NAMES, "quantity", "delta", "pnl", "model_value")
+)
+_EXPIRY_FEATURES = frozenset(("naked_shorts", "worst_payoff"))
+_UNIT_NAMES = frozenset((*UNDERLYING_NAMES, "scan_min"))
+_ACCOUNT_NAMES = frozenset((*ACCOUNT_NAMES, "cash", "settlement_price"))
+_EMPTY = np.empty((0, 0))
+
+
+class Scope(dict[str, Any]):
+    """The names that a formula of one scope sees."""
+
+    def __init__(self, evaluation: Evaluation, scope: int) -> None:
+        super().__init__()
+        self._evaluation = evaluation
+        self._scope = scope
+
+    def __missing__(self, name: str) -> Any:
+        value = self._evaluation.find(name, self._scope)
+        self[name] = value
+        return value
+
+
+class Evaluation:
+    """One run of a prepared method over books; `name(scope, …)` gives any number of it.
+
+    totals (U, S): the P&L of each unit in each scenario, kept if asked for; where (U,): the scenario
+    that binds each unit.
+    """
+
+    def __init__(
+        self, prepared: Prepared, books: Books, *, keeps: bool = False, is_dual: bool = False
+    ) -> None:
+        self.prepared = prepared
+        self.books = books
+        self.instruments = prepared.instruments
+        self.compiled = prepared.compiled
+        self.segments = Segments(books, prepared.instruments, prepared.compiled.is_single)
+        self.scopes = [Scope(self, scope) for scope in range(4)]
+        self.keeps = keeps or is_dual
+        self.is_dual = is_dual
+        self.totals: Floats = _EMPTY
+        self.where: NDArray[np.int64] = np.zeros(0, np.int64)
+        self.asked: set[str] = set(prepared.asked)
+
+    def name(self, name: str, scope: int = ACCOUNT) -> Any:
+        """Return a name in a scope: a column, or dual numbers."""
+        with np.errstate(all="ignore"):
+            return self.scopes[scope][name]
+
+    def column(self, name: str, scope: int = ACCOUNT) -> Floats:
+        """Return a name in a scope as a plain column."""
+        value = value_of(self.name(name, scope))
+        return np.broadcast_to(np.asarray(value, np.float64), (self.length(scope),))
+
+    def length(self, scope: int) -> int:
+        """Return how many entries a scope has."""
+        parts = self.segments
+        return (
+            len(self.books.quantity), len(parts.group_unit), len(parts.unit_account),
+            self.books.size,
+        )[scope]  # fmt: skip
+
+    # Finding a name
+
+    def find(self, name: str, scope: int) -> Any:
+        """Return a name in a scope: its own, a sum of a finer one, a coarser one's, or a parameter."""
+        home = self._home(name, scope)
+        if home is None:
+            return self._parameter(name, scope)
+        if home == scope:
+            own = self.compiled.scopes[SCOPES[scope]].get(name)
+            value = own.value(self.scopes[scope]) if own is not None else self._given(name, scope)
+            return self._whole(value, scope)
+        value = self.scopes[home][name]
+        while home < scope:
+            value = self._summed(value, home)
+            home += 1
+        while home > scope:
+            home -= 1
+            value = self._repeated(value, home)
+        return value
+
+    def _home(self, name: str, scope: int) -> int | None:
+        """Return the scope that defines a name: this one, the nearest finer, the nearest coarser."""
+        for place in (scope, *range(scope - 1, -1, -1), *range(scope + 1, 4)):
+            if name in self.compiled.scopes[SCOPES[place]] or self._is_given(name, place):
+                return place
+        return None
+
+    def _is_given(self, name: str, scope: int) -> bool:
+        if scope == LEG:
+            return (
+                name in _LEG_NAMES or name in self.compiled.market or name in self.prepared.probes
+            )
+        if scope == EXPIRY:
+            return name in EXPIRY_NAMES or name in _EXPIRY_FEATURES
+        return name in (_UNIT_NAMES if scope == UNDERLYING else _ACCOUNT_NAMES)
+
+    def _whole(self, value: Any, scope: int) -> Any:
+        if isinstance(value, Dual):
+            return value
+        return np.broadcast_to(np.asarray(value), (self.length(scope),))
+
+    def _summed(self, value: Any, scope: int) -> Any:
+        parts = self.segments
+        starts = (parts.group_start, parts.unit_start, parts.account_start)[scope]
+        if isinstance(value, Dual):
+            grad = np.array([_rows_sum(value.grad[a:b]) for a, b in pairwise(starts)]).reshape(
+                len(starts) - 1, value.grad.shape[1]
+            )
+            return Dual(sums(value.value, starts), grad)
+        return sums(np.asarray(value, np.float64), starts)
+
+    def _repeated(self, value: Any, scope: int) -> Any:
+        parts = self.segments
+        index = (parts.leg_group, parts.group_unit, parts.unit_account)[scope]
+        if isinstance(value, Dual):
+            return Dual(value.value[index], value.grad[index])
+        return np.asarray(value)[index]
+
+    def _parameter(self, name: str, scope: int) -> Any:
+        instruments = self.instruments
+        if scope == LEG:
+            value = self.prepared.names[name]
+            if isinstance(value, np.ndarray) and value.ndim == 1:
+                return value[self.books.instrument]
+            return value
+        names = [instruments.underlyings[u] for u in self.segments.unit_underlying]
+        value = self.prepared.parameter(name, names, names)
+        if isinstance(value, np.ndarray) and scope == EXPIRY:
+            return value[self.segments.group_unit]
+        return value
+
+    # Numbers of the market and of the books
+
+    def _given(self, name: str, scope: int) -> Any:
+        if scope == LEG:
+            return self._given_leg(name)
+        if scope == EXPIRY:
+            if name in EXPIRY_NAMES:
+                self.asked.add(name)
+                return self.instruments.columns[name][self.segments.first]
+            return self._feature(name)
+        if scope == UNDERLYING:
+            if name == "scan_min":
+                return self._scan()
+            self.asked.add(name)
+            column = self.instruments.of_underlying[name]
+            at = self.segments.unit_underlying
+            return column[at] if len(column) else np.full(len(at), np.nan)
+        if name == "settlement_price":
+            return self.prepared.settlement_price
+        if name == "cash":
+            return self.books.cash
+        return self.books.extras.get(name, 0.0)
+
+    def _given_leg(self, name: str) -> Any:
+        rows = self.books.instrument
+        if name == "quantity":
+            quantity = self.books.quantity
+            return Dual(quantity, np.eye(len(quantity))) if self.is_dual else quantity
+        if name in POSITION_NAMES:
+            return self.books.stated.get(name, np.nan)
+        if name in self.prepared.probes:
+            return self.prepared.probes[name][rows] * self.scopes[LEG]["quantity"]
+        if name == "delta":
+            stated = self.books.stated.get("stated_delta")
+            model = self.prepared.names["model_delta"][rows]
+            return model if stated is None else np.where(np.isnan(stated), model, stated)
+        if name == "pnl":
+            return self._pnl()
+        value = self.prepared.names[name]
+        self.asked |= self.prepared.asked
+        return value[rows] if isinstance(value, np.ndarray) else value
+
+    def _pnl(self) -> Any:
+        """Return unrealised profit: as stated, or since the entry price, or none (entered at the mark)."""
+        rows, quantity = self.books.instrument, self.scopes[LEG]["quantity"]
+        mark = self.instruments.columns["perpetual_mark"][rows]
+        entry = self.books.stated.get("entry_price", np.full(len(rows), np.nan))
+        stated = self.books.stated.get("unrealised_pnl", np.full(len(rows), np.nan))
+        is_linear = (self.instruments.columns["is_perpetual"])[rows]
+        each = np.where(np.isnan(entry) | ~is_linear, 0.0, mark - entry)
+        if isinstance(quantity, Dual):
+            size = np.where(quantity.value == 0.0, 1.0, quantity.value)
+            return quantity * np.where(np.isnan(stated), each, stated / size)
+        return np.where(np.isnan(stated), quantity * each, stated)
+
+    def _feature(self, name: str) -> Any:
+        books, columns = self.books, self.instruments.columns
+        starts = self.segments.group_start
+        if name == "naked_shorts":
+            value, share = naked_shorts(
+                books.instrument, books.quantity, starts, columns["strike"], columns["is_option"]
+            )
+        else:
+            value, share = worst_payoff(
+                books.instrument, books.quantity, starts, columns["strike"], columns["is_call"],
+                columns["is_option"],
+            )  # fmt: skip
+        if not self.is_dual:
+            return value
+        grad = np.zeros((len(value), len(share)))
+        grad[self.segments.leg_group, np.arange(len(share))] = share
+        return Dual(value, grad)
+
+    # The scan
+
+    def _scan(self) -> Any:
+        prepared, books, parts = self.prepared, self.books, self.segments
+        units, count = len(parts.unit_account), len(prepared.scenarios)
+        steps = self.compiled.rules.scan
+        keeps = self.keeps or bool(steps)
+        self.totals = np.zeros((units, count)) if keeps else _EMPTY
+        worst, where = np.zeros(units), np.zeros(units)
+        fill_scan(
+            prepared.table, prepared.base, books.instrument, books.quantity, parts.group_start,
+            parts.unit_start, prepared.discount_long, prepared.discount_short, prepared.weight,
+            prepared.folds, self._discounted(), count, self.totals, worst, where,
+        )  # fmt: skip
+        self.where = where.astype(np.int64)
+        if not steps:
+            return Dual(worst, self._scan_shares(None)) if self.is_dual else worst
+        raw = self.totals
+        for number, text in enumerate(steps):
+            self.totals = self._stepped(text, number)
+        self.where = np.argmin(self.totals, axis=1) if count else self.where
+        worst = self.totals[np.arange(units), self.where] + _spoilt(self.totals)
+        return Dual(worst, self._scan_shares(raw)) if self.is_dual else worst
+
+    def _discounted(self) -> NDArray[np.bool_]:
+        has = self.prepared.has_discounts
+        return self.instruments.columns["is_option"] & has
+
+    def _stepped(self, text: str, number: int) -> Floats:
+        """Return the totals after one formula in x, the scenario's numbers and the underlying's."""
+        names: dict[str, Any] = {"x": self.totals, **self.prepared.scenarios.columns()}
+        step = formula(text, f"rules.scan[{number}]")
+        for name in step.names:
+            if name not in names:
+                value = value_of(self.scopes[UNDERLYING][name])
+                names[name] = value[:, None] if isinstance(value, np.ndarray) else value
+        return np.asarray(np.broadcast_to(step.value(names), self.totals.shape))
+
+    def _scan_shares(self, raw: Floats | None) -> Floats:
+        """Return what one unit of each leg adds to the worst P&L of its unit, (U, L)."""
+        prepared, books, parts = self.prepared, self.books, self.segments
+        grad = np.zeros((len(parts.unit_account), len(books.quantity)))
+        for leg, i in enumerate(books.instrument):
+            group = parts.leg_group[leg]
+            unit = parts.group_unit[group]
+            s = self.where[unit]
+            gain = prepared.table[i, s]
+            if prepared.has_discounts and self.instruments.columns["is_option"][i]:
+                gain = self._discounted_share(int(group), int(i), int(s))
+            if raw is not None:
+                before, after = raw[unit, s], self.totals[unit, s]
+                gain = gain * (after / before) if before != 0.0 else 0.0
+            grad[unit, leg] = gain
+        return grad
+
+    def _discounted_share(self, group: int, i: int, s: int) -> float:
+        prepared, books, parts = self.prepared, self.books, self.segments
+        legs = slice(parts.group_start[group], parts.group_start[group + 1])
+        rows, quantity = books.instrument[legs], books.quantity[legs]
+        value = float(_rows_sum((quantity * prepared.table[rows, s])[:, None])[0])
+        unmoved = float(_rows_sum((quantity * prepared.base[rows])[:, None])[0])
+        discount = prepared.discount_long[i] if value >= 0.0 else prepared.discount_short[i]
+        share = (prepared.table[i, s] * discount - prepared.base[i]) * prepared.weight[s]
+        if prepared.folds[s] and (value * discount - unmoved) * prepared.weight[s] > 0.0:
+            share = -share
+        return float(share)
+
+
+def _rows_sum(rows: Floats) -> Floats:
+    """Return the sum over rows, added in order."""
+    total = np.zeros(rows.shape[1])
+    for row in rows:
+        total = total + row
+    return total
+
+
+def _spoilt(totals: Floats) -> Floats:
+    """Return 0 for each row of numbers, NaN for a row that holds a NaN or infinity."""
+    return np.where(np.isfinite(totals).all(axis=1), 0.0, np.nan)
