@@ -10,7 +10,6 @@ import numpy as np
 from steelyard.margin.methods.answer import Answer
 from steelyard.margin.methods.core.books import book_of
 from steelyard.margin.methods.core.evaluation import ACCOUNT, UNDERLYING, Evaluation
-from steelyard.margin.methods.core.expressions import formula
 from steelyard.margin.methods.core.instruments import Instruments
 from steelyard.margin.methods.core.prepared import Prepared
 from steelyard.margin.methods.core.rules import Compiled
@@ -128,7 +127,7 @@ def _native(evaluation: Evaluation, wanted: Any, field: str) -> Any:
     if isinstance(wanted, str):
         names = evaluation.scopes[ACCOUNT]
         with np.errstate(all="ignore"):
-            value = formula(wanted, field).value(names)
+            value = evaluation.compiled.formulas.of(wanted, field).value(names)
         return float(np.asarray(value, np.float64).reshape(-1)[0])
     (kind, what), *_ = wanted.items()
     return _TELLERS[kind](evaluation, what, wanted, field)
@@ -206,7 +205,9 @@ def _by_underlying(
     for place, u in enumerate(evaluation.segments.unit_underlying):
         numbers = {}
         for name, text in fields.items():
-            value = formula(text, f"{field}.{name}").value(evaluation.scopes[UNDERLYING])
+            value = evaluation.compiled.formulas.of(text, f"{field}.{name}").value(
+                evaluation.scopes[UNDERLYING]
+            )
             numbers[name] = float(np.broadcast_to(value, evaluation.length(UNDERLYING))[place])
         found[evaluation.instruments.underlyings[u]] = numbers
     return found

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from steelyard.margin.methods.core.books import ACCOUNT_NAMES, POSITION_NAMES, Books, Segments
 from steelyard.margin.methods.core.columns import sums
 from steelyard.margin.methods.core.dual import Dual, value_of
-from steelyard.margin.methods.core.expressions import formula
 from steelyard.margin.methods.core.features import naked_shorts, worst_payoff
 from steelyard.margin.methods.core.instruments import (
     EXPIRY_NAMES,
@@ -115,7 +114,8 @@ class Evaluation:
 
     def _home(self, name: str, scope: int) -> int | None:
         """Return the scope that defines a name: this one, the nearest finer, the nearest coarser."""
-        for place in (scope, *range(scope - 1, -1, -1), *range(scope + 1, 4)):
+        places: list[int] = [scope, *range(scope - 1, -1, -1), *range(scope + 1, 4)]
+        for place in places:
             if name in self.compiled.scopes[SCOPES[place]] or self._is_given(name, place):
                 return place
         return None
@@ -268,7 +268,7 @@ class Evaluation:
     def _stepped(self, text: str, number: int) -> Floats:
         """Return the totals after one formula in x, the scenario's numbers and the underlying's."""
         names: dict[str, Any] = {"x": self.totals, **self.prepared.scenarios.columns()}
-        step = formula(text, f"rules.scan[{number}]")
+        step = self.compiled.formulas.of(text, f"rules.scan[{number}]")
         for name in step.names:
             if name not in names:
                 value = value_of(self.scopes[UNDERLYING][name])

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from functools import lru_cache
 from types import CodeType
 from typing import Any
 
@@ -102,7 +101,6 @@ class Formula:
         return self._function(*[names[name] for name in self.names])
 
 
-@lru_cache(maxsize=4096)
 def formula(text: str, field: str) -> Formula:
     """Return the checked formula of a text; `field` is its place in the document, for errors.
 
@@ -125,6 +123,17 @@ def formula(text: str, field: str) -> Formula:
     tree = ast.fix_missing_locations(ast.Expression(ast.Lambda(arguments, body)))
     code = compile(tree, f"<{field}>", "eval")
     return Formula(text, code, tuple(names))
+
+
+class Formulas(dict[str, Formula]):
+    """The formulas of one document, each checked once."""
+
+    def of(self, text: str, field: str) -> Formula:
+        """Return the checked formula of a text. Errors: TERM-E20."""
+        found = self.get(text)
+        if found is None:
+            found = self[text] = formula(text, field)
+        return found
 
 
 def _checked(node: ast.expr, names: dict[str, None], field: str, text: str) -> ast.expr:

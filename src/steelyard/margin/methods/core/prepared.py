@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.margin.methods.core.columns import Lists
-from steelyard.margin.methods.core.expressions import Formula, formula
+from steelyard.margin.methods.core.expressions import Formula
 from steelyard.margin.methods.core.instruments import (
     COIN,
     FUTURE,
@@ -72,7 +72,7 @@ class Prepared:
         self.asked: set[str] = set()
         self.options = np.flatnonzero(instruments.kind == OPTION)
         with np.errstate(all="ignore"):
-            self.scenarios = scenarios_of(self.rules.scenarios, self.parameters)
+            self.scenarios = scenarios_of(self.rules.scenarios, self.compiled)
             self._fill_table()
 
     # Names of instruments
@@ -137,7 +137,7 @@ class Prepared:
 
     def column(self, text: str, place: str) -> Floats:
         """Return the formula of a text over the instruments."""
-        return np.asarray(self.value(formula(text, place)), np.float64)
+        return np.asarray(self.value(self.compiled.formulas.of(text, place)), np.float64)
 
     @property
     def settlement_price(self) -> float:
@@ -159,7 +159,7 @@ class Prepared:
         rows = self.options
         columns = self.instruments.columns
         if len(rows):
-            self.asked |= {"volatility", "tau", *formula(self.rules.options.forward, "").names}
+            self.asked |= {"tau"} | self._option_names()
             delta[rows] = black76_greeks(
                 columns["is_call"][rows], self.forward[rows], columns["strike"][rows],
                 columns["volatility"][rows], columns["tau"][rows],
@@ -194,7 +194,9 @@ class Prepared:
     def _fill_linear(self) -> None:
         for kind, name in LINEAR.items():
             rows = np.flatnonzero((self.instruments.kind == kind) & ~self.is_given)
-            text = formula(getattr(self.rules.linear, name), f"rules.linear.{name}")
+            text = self.compiled.formulas.of(
+                getattr(self.rules.linear, name), f"rules.linear.{name}"
+            )
             if not len(rows) or not len(self.scenarios):
                 continue
             gains = text.value(_Grid(self, rows, self.scenarios.columns()))
@@ -216,7 +218,7 @@ class Prepared:
             self._capped("volatility")[rows], tau[rows],
         )  # fmt: skip
         self.model_value[rows] = self._valued(rows, premium, self.forward[rows])
-        self.asked |= {"volatility", "tau", "forward_price"} & set(_names_of(options))
+        self.asked |= {"tau"} | self._option_names()
         if count:
             values = self._moved(rows, self.scenarios)
             if self.has_discounts:
@@ -233,14 +235,28 @@ class Prepared:
             else:
                 gains = values - self.model_value[rows][:, None]
                 self.table[rows, :count] = gains * self.scenarios.option_weight
-        for name, scenario in probe_moves(self.rules.probes, self.parameters).items():
+        for name, scenario in probe_moves(self.rules.probes, self.compiled).items():
             self.probes[name][rows] = self._moved(rows, scenario)[:, 0]
+
+    def _option_names(self) -> set[str]:
+        """Return the market's names that valuing an option asks for."""
+        options = self.rules.options
+        found = {"volatility"}
+        for text in (options.forward, options.time, options.moved_forward, options.moved_time):
+            names = [self.compiled.formulas.of(text, "rules.options")]
+            while names:
+                for name in names.pop().names:
+                    if name in MARKET_NAMES:
+                        found.add(name)
+                    elif name in self.compiled.market:
+                        names.append(self.compiled.market[name])
+        return found
 
     def _capped(self, name: str) -> Floats:
         return np.minimum(np.asarray(self.names[name], np.float64), VOLATILITY_MAX)
 
     def _valued(self, rows: NDArray[np.int64], premium: Floats, forward: Floats) -> Floats:
-        text = formula(self.rules.options.value, "rules.options.value")
+        text = self.compiled.formulas.of(self.rules.options.value, "rules.options.value")
         grid = _Grid(self, rows, {})
         shape = (len(rows), 1)
         grid |= {"premium": premium.reshape(shape), "forward": forward.reshape(shape)}
@@ -250,7 +266,9 @@ class Prepared:
         """Return each instrument's volatility in a direction."""
         if direction == "none":
             return self._capped("volatility")
-        text = formula(getattr(self.rules.options, direction), f"rules.options.{direction}")
+        text = self.compiled.formulas.of(
+            getattr(self.rules.options, direction), f"rules.options.{direction}"
+        )
         return np.minimum(np.asarray(self.value(text), np.float64), VOLATILITY_MAX)
 
     def _moved(self, rows: NDArray[np.int64], scenarios: Scenarios) -> Floats:
@@ -258,9 +276,11 @@ class Prepared:
         options, columns = self.rules.options, self.instruments.columns
         shape = (len(rows), len(scenarios))
         grid = _Grid(self, rows, scenarios.columns())
-        moved = formula(options.moved_forward, "rules.options.moved_forward").value(grid)
+        moved = self.compiled.formulas.of(
+            options.moved_forward, "rules.options.moved_forward"
+        ).value(grid)
         forward = np.ascontiguousarray(np.broadcast_to(moved, shape))
-        time = formula(options.moved_time, "rules.options.moved_time").value(grid)
+        time = self.compiled.formulas.of(options.moved_time, "rules.options.moved_time").value(grid)
         volatility = np.empty(shape)
         for direction in DIRECTIONS:
             places = [i for i, each in enumerate(scenarios.direction) if each == direction]
@@ -272,7 +292,7 @@ class Prepared:
             np.broadcast_to(time, shape),
         )  # fmt: skip
         grid |= {"premium": premium, "forward": forward}
-        text = formula(options.value, "rules.options.value")
+        text = self.compiled.formulas.of(options.value, "rules.options.value")
         return np.asarray(np.broadcast_to(text.value(grid), shape))
 
     def _fill_given(self) -> None:
@@ -307,14 +327,3 @@ class _Grid(dict[str, Any]):
             value = value[self._rows][:, None]
         self[name] = value
         return value
-
-
-def _names_of(options: Any) -> set[str]:
-    """Return the market's names that valuing an option asks for."""
-    texts = (options.forward, options.time, options.moved_forward, options.moved_time)
-    found = {"volatility"}
-    for text in texts:
-        found |= set(formula(text, "rules.options").names)
-    return found & MARKET_NAMES | {
-        "forward_price" if "forward_price" in options.forward else "index"
-    }

@@ -26,7 +26,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from steelyard.margin.methods.core.expressions import Formula, formula
+from steelyard.margin.methods.core.expressions import Formula, Formulas
 from steelyard.quantities.errors import TermsError
 from steelyard.terms.documents import MethodDocument
 
@@ -123,6 +123,7 @@ class Compiled:
         except msgspec.ValidationError as error:
             raise _broken(document, str(error)) from None
         self.document = document
+        self.formulas = Formulas()
         self.parameters = _flat(document)
         for name, sets in self.rules.choice.items():
             chosen = self.parameters.get(name)
@@ -130,14 +131,19 @@ class Compiled:
                 raise _broken(document, f"{name} is {chosen!r}, not one of {', '.join(sets)}")
             self.parameters.update(sets[chosen])
         self.scopes: dict[str, dict[str, Formula]] = {
-            scope: _formulas(getattr(self.rules, scope), f"rules.{scope}") for scope in SCOPES
+            scope: self._read(getattr(self.rules, scope), f"rules.{scope}") for scope in SCOPES
         }
-        self.market = _formulas(self.rules.market, "rules.market")
+        self.market = self._read(self.rules.market, "rules.market")
         self.covers = frozenset(self.rules.covers)
         self.is_single = self.rules.underlyings == "one"
         for name in ("equity", "initial_requirement", "maintenance_requirement"):
             if name not in self.scopes["account"]:
                 raise _broken(document, f"rules.account.{name} is missing")
+
+    def _read(self, texts: Texts, place: str) -> dict[str, Formula]:
+        return {
+            name: self.formulas.of(str(text), f"{place}.{name}") for name, text in texts.items()
+        }
 
     def keyed(self, table: str) -> set[str]:
         """Return the names of the fields that the entries of a keyed table have."""
@@ -167,10 +173,6 @@ def _unit_fields(shape: Any) -> set[str]:
     if isinstance(inner, dict) and "table" in inner:
         inner = inner["table"]
     return set(inner) if isinstance(inner, dict) else set()
-
-
-def _formulas(texts: Texts, place: str) -> dict[str, Formula]:
-    return {name: formula(str(text), f"{place}.{name}") for name, text in texts.items()}
 
 
 def _broken(document: MethodDocument, message: str) -> TermsError:

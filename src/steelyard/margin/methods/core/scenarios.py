@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from steelyard.margin.methods.core.expressions import formula
 from steelyard.margin.methods.core.instruments import Floats
-from steelyard.margin.methods.core.rules import Block, Probe
+from steelyard.margin.methods.core.rules import Block, Compiled, Probe
 from steelyard.quantities.errors import TermsError
 
 DIRECTIONS = ("none", "up", "down", "linear", "abs")
@@ -38,7 +37,8 @@ class Scenarios:
     def columns(self) -> dict[str, Any]:
         """Return what formulas may call a scenario's numbers, each of shape (1, S)."""
         return {name: getattr(self, name)[None, :] for name in ("m", "s", "move")} | {
-            f"is_{tag}": np.array([t == tag for t in self.tags])[None, :] for tag in set(self.tags)
+            f"is_{tag}": np.array([t == tag for t in self.tags])[None, :]
+            for tag in dict.fromkeys(self.tags)
         }
 
     def describe(self, place: int) -> str:
@@ -59,25 +59,25 @@ _SAID = {
 }  # fmt: skip
 
 
-def scenarios_of(blocks: tuple[Block, ...], parameters: dict[str, Any]) -> Scenarios:
+def scenarios_of(blocks: tuple[Block, ...], compiled: Compiled) -> Scenarios:
     """Return the scenarios of a document's blocks, in their order. Errors: TERM-E23."""
     rows: list[dict[str, Any]] = []
     for number, block in enumerate(blocks):
         field = f"rules.scenarios[{number}]"
-        for place, (move, direction, weight) in enumerate(_bare(block, parameters, field)):
+        for place, (move, direction, weight) in enumerate(_bare(block, compiled, field)):
             m, s = (move - 1.0, move) if block.is_multiplier else (move, 1.0 + move)
-            names = {**parameters, "m": m, "s": s}
+            moved = {"m": m, "s": s}
             if weight is None:
-                weight = _number(_each(block.weight, place), names, f"{field}.weight")
+                weight = _number(_each(block.weight, place), compiled, f"{field}.weight", moved)
             option = block.option_weight
             rows.append(
                 {
                     "m": m,
                     "s": s,
-                    "move": _number(block.linear_move, names, f"{field}.linear_move"),
+                    "move": _number(block.linear_move, compiled, f"{field}.linear_move", moved),
                     "direction": direction,
                     "weight": weight,
-                    "option_weight": _number(option, names, f"{field}.option_weight")
+                    "option_weight": _number(option, compiled, f"{field}.option_weight", moved)
                     if option
                     else weight,
                     "tag": block.tag,
@@ -86,7 +86,7 @@ def scenarios_of(blocks: tuple[Block, ...], parameters: dict[str, Any]) -> Scena
     return Scenarios(rows)
 
 
-def probe_moves(probes: dict[str, Probe], parameters: dict[str, Any]) -> dict[str, Scenarios]:
+def probe_moves(probes: dict[str, Probe], compiled: Compiled) -> dict[str, Scenarios]:
     """Return each probe as one scenario."""
     return {
         name: scenarios_of(
@@ -97,45 +97,41 @@ def probe_moves(probes: dict[str, Probe], parameters: dict[str, Any]) -> dict[st
                     is_multiplier=probe.is_multiplier,
                 ),
             ),
-            parameters,
+            compiled,
         )
         for name, probe in probes.items()
     }
 
 
-def _bare(
-    block: Block, parameters: dict[str, Any], field: str
-) -> list[tuple[float, str, float | None]]:
+def _bare(block: Block, compiled: Compiled, field: str) -> list[tuple[float, str, float | None]]:
     """Return (move, direction, weight or None) of each scenario of a block."""
     if block.product is not None:
-        moves, directions = (_resolved(each, parameters, field) for each in block.product)
+        moves, directions = (_resolved(each, compiled, field) for each in block.product)
         return [(float(m), _direction(d, field), None) for m in moves for d in directions]
     if block.rows is not None:
-        return _rows(block, parameters, field)
+        return _rows(block, compiled, field)
     if block.ladder is not None:
         reach, buckets, directions = block.ladder
-        width = _number(reach, parameters, field)
-        count = int(_number(buckets, parameters, field))
+        width = _number(reach, compiled, field)
+        count = int(_number(buckets, compiled, field))
         return [
             (i * width / count, _direction(d, field), None)
             for i in range(-count, count + 1)
             for d in directions
         ]
     if block.moves is not None:
-        moves = _resolved(block.moves, parameters, field)
+        moves = _resolved(block.moves, compiled, field)
         return [
-            (_number(m, parameters, field), _direction(_each(block.direction, i), field), None)
+            (_number(m, compiled, field), _direction(_each(block.direction, i), field), None)
             for i, m in enumerate(moves)
         ]
     raise _refused(field, "it names none of product, rows, ladder, moves")
 
 
-def _rows(
-    block: Block, parameters: dict[str, Any], field: str
-) -> list[tuple[float, str, float | None]]:
+def _rows(block: Block, compiled: Compiled, field: str) -> list[tuple[float, str, float | None]]:
     columns = block.columns or ["move", "volatility", "weight"]
     found: list[tuple[float, str, float | None]] = []
-    for row in _resolved(block.rows, parameters, field):
+    for row in _resolved(block.rows, compiled, field):
         if isinstance(columns, dict):
             named = {meaning: row.get(key) for meaning, key in columns.items()}
         else:
@@ -151,11 +147,11 @@ def _rows(
     return found
 
 
-def _resolved(value: Any, parameters: dict[str, Any], field: str) -> list[Any]:
+def _resolved(value: Any, compiled: Compiled, field: str) -> list[Any]:
     """Return a list: itself, or the parameter that "$name" refers to."""
     if isinstance(value, str):
         name = value.removeprefix("$")
-        found = parameters.get(name)
+        found = compiled.parameters.get(name)
         if not value.startswith("$") or not isinstance(found, list | tuple):
             raise _refused(field, f"{value!r} is no list parameter")
         return list(found)
@@ -166,12 +162,16 @@ def _each(value: Any, place: int) -> Any:
     return value[place] if isinstance(value, list) else value
 
 
-def _number(value: Any, names: dict[str, Any], field: str) -> float:
+def _number(
+    value: Any, compiled: Compiled, field: str, moved: dict[str, float] | None = None
+) -> float:
     """Return a number: itself, or the value of a formula over parameters."""
     if isinstance(value, int | float):
         return float(value)
     try:
-        return float(formula(str(value), field).value(names))
+        return float(
+            compiled.formulas.of(str(value), field).value({**compiled.parameters, **(moved or {})})
+        )
     except KeyError as error:
         raise _refused(field, f"{error.args[0]!r} is no parameter") from None
 
