@@ -89,9 +89,8 @@ def zero_rates_at(times: tuple[float, ...], zero_rates: Mapping[str, float]) -> 
     found = []
     for time in times:
         place = bisect_left(known, time)
-        near = min(
-            known[max(place - 1, 0) : place + 1], key=lambda at, to=time: abs(at - to), default=-1.0
-        )
+        around = known[max(place - 1, 0) : place + 1]
+        near = min((abs(at - time), at) for at in around)[1] if around else -1.0
         if abs(near - time) > TEXT_SLACK:
             raise broken(
                 "zero_rates", f"zero_rates has no rate for the payment at {time:g} years",

@@ -185,7 +185,9 @@ def deviance(count: float, mean: float) -> float:
         return mean
     difference = count - mean
     if abs(difference) > 0.1 * (count + mean):
-        return count * log(count / mean) - difference
+        ratio = count / mean
+        logarithm = log(ratio) if ratio > 0.0 else log(count) - log(mean)
+        return count * logarithm - difference
     s = difference / (count + mean)
     total, power, i = difference * s, 2.0 * count * s, 1
     while True:

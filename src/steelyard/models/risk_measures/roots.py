@@ -27,7 +27,8 @@ def bracketed_root(function: Callable[[float], float], low: float, high: float) 
         at_middle = function(middle)
         if at_middle == 0.0 or middle in (low, high):
             return middle
-        share = at_middle / sqrt(at_middle * at_middle - at_low * at_high)
+        # as multiples of the value in the middle, so that tiny values have no product of 0
+        share = copysign(1.0, at_middle) / sqrt(1.0 - (at_low / at_middle) * (at_high / at_middle))
         x = middle + (middle - low) * copysign(1.0, at_low - at_high) * share
         at_x = function(x)
         if at_x == 0.0:
