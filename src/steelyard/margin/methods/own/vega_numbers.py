@@ -49,7 +49,7 @@ def exact(value: Any, field: str) -> Decimal:
     if number.is_zero():
         return ZERO
     exponent = number.as_tuple().exponent
-    if abs(number) > LARGEST or (isinstance(exponent, int) and exponent < -DECIMALS_MAX):
+    if number.copy_abs() > LARGEST or (isinstance(exponent, int) and exponent < -DECIMALS_MAX):
         refuse(
             "METH-E05", f"{field} is {str(number)[:60]}",
             f"a number is at most {LARGEST} and has at most {DECIMALS_MAX} decimals",
