@@ -29,7 +29,7 @@ from steelyard.margin.strategies.legs import (
     scaled,
 )
 from steelyard.margin.strategies.payoff import Profile, maximum_loss_from_mark, rounded
-from steelyard.margin.strategies.search import NODES, decompose, slot_vectors
+from steelyard.margin.strategies.search import NODES, NODES_LEAST, WORK, decompose, slot_vectors
 from steelyard.margin.strategies.structures import Listed, Slot, nearest_pairs, pair_name
 from steelyard.quantities import TermsError
 
@@ -109,7 +109,8 @@ def recognise(legs: Iterable[Leg], *, lot: float = LOT) -> Recognition:
     is_proven = True
     for underlying in sorted({leg.underlying for leg, _ in held}):
         own = [(leg, count) for leg, count in held if leg.underlying == underlying]
-        nodes = max(12, NODES * len(own) // max(1, len(held)))
+        steps = min(NODES, WORK // len(held))
+        nodes = max(NODES_LEAST, steps * len(own) // len(held))
         pieces, left, complete = _decompose_underlying(own, nodes)
         found += pieces
         rest += [_with_lots(leg, count, lot) for leg, count in left]
@@ -168,7 +169,7 @@ def _decompose_underlying(held: Held, nodes: int) -> tuple[list[_Found], Held, b
             (leg, n) for leg, n in undated if leg.kind == "coin" or leg.is_coin_settled == key[1]
         ]
         others = [(leg, n) for leg, n in undated if (leg, n) not in usable]
-        share = max(8, nodes * len(groups[key]) // len(held))
+        share = max(NODES_LEAST, nodes * len(groups[key]) // len(held))
         members = [*groups[key], *futures.pop(key, []), *usable]
         pieces, left, complete = _decompose_group(members, share, pairs_singles=not several)
         found += pieces

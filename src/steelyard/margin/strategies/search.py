@@ -11,8 +11,9 @@ The search goes depth first. At each step it takes the first slot that is left (
 bought, then what is linear) and tries the structures that hold it, each as often as it fits, the most
 promising first: least of 1 and 2 for the piece and, as one, for what then remains. Least payoffs add up to
 at most the least of the sum, so 1 and 2 of what remains *as one book* bound every way to finish;
-a branch that cannot beat the best found is cut. `NODES` steps and `WIDTH` branches a step are the
-limit, shared by the expiries of a book: the work is bounded, and the result says whether the limit was
+a branch that cannot beat the best found is cut. If the best found loses more than the book as one, a second
+search tries every structure as often as it fits and less often, too. `NODES` steps, fewer in a large book (`WORK`), and `WIDTH` branches a step are
+the limit, shared by the expiries of a book: the work is bounded, and the result says whether the limit was
 met or the search is complete. No clock, no chance; floats only rank branches, integers decide.
 """
 
@@ -25,13 +26,25 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.margin.strategies.structures import Slot, Structure, structures_of
+from steelyard.margin.strategies.structures import FULL_SLOTS, Slot, Structure, structures_of
 
 NODES = 120
-"""Steps of a search over a whole book."""
+"""Steps of a search over a whole book, at most."""
+
+WORK = 1_200
+"""Steps × legs of a search over a whole book, at most, beyond the few that any book has."""
+
+NODES_LEAST = 8
+"""Steps of a search over one expiry, at least; the first way down is always finished."""
 
 WIDTH = 5
-"""Branches tried at a step."""
+"""Branches tried at a step, of structures taken as often as they fit."""
+
+WIDTH_EVERY = 24
+"""Branches tried at a step of the second search."""
+
+LOTS_FEW = 6
+"""The second search is for books of at most so many lots of a slot, in units of their common divisor."""
 
 DIGITS = 1e9
 """Amounts closer than this share of the largest rank alike."""
@@ -58,6 +71,12 @@ Vector = tuple[int, ...]
 """Payoff of one lot at the knots, then the slope at the open end; integers of one scale."""
 
 Score = tuple[int, int, int]
+"""What is unbounded, what there is to lose, and the pieces."""
+
+Taken = list[tuple[int, int]]
+"""(structure, how often)."""
+
+Found = tuple[Score, Taken]
 
 
 def slot_vectors(slots: Sequence[Slot], marks: Sequence[int], *, in_coins: bool) -> list[Vector]:
@@ -100,27 +119,29 @@ def decompose(
     if not slots:
         return Decomposition([], True)
     unit = gcd(*lots)
-    search = _Search(slots, vectors, nodes, pairs_singles=pairs_singles)
+    search = _Search(slots, vectors, pairs_singles=pairs_singles)
     start = tuple(count // unit for count in lots)
     book = search.worth(range(len(start)), start)
-    search.visit(start, book, [], (0, 0, 0))
-    assert search.best is not None
-    assert search.best_key is not None
-    pieces = [Piece(search.structures[i], count * unit) for i, count in sorted(search.best)]
-    reaches_bound = search.best_key[0][:2] == _bound(book)
-    return Decomposition(pieces, search.is_complete or reaches_bound)
+    found = search.run(start, book, nodes)
+    is_least = found[0][:2] == _bound(book)
+    if not is_least and max(start) <= LOTS_FEW:
+        search.tries_every = True
+        found = search.run(start, book, nodes)
+        is_least = search.is_complete or found[0][:2] == _bound(book)
+    pieces = [Piece(search.structures[i], count * unit) for i, count in found[1]]
+    return Decomposition(pieces, is_least)
 
 
 class _Search:
     def __init__(
-        self, slots: Sequence[Slot], vectors: Sequence[Vector], nodes: int, *, pairs_singles: bool
+        self, slots: Sequence[Slot], vectors: Sequence[Vector], *, pairs_singles: bool
     ) -> None:
         self.structures = structures_of(slots, pairs_singles=pairs_singles)
         self.vectors = vectors
-        self.nodes = nodes
+        self.nodes = 0
+        self.tries_every = False
         self.is_complete = True
-        self.best: list[tuple[int, int]] | None = None
-        self.best_key: tuple[Score, list[tuple[int, int]]] | None = None
+        self.best: Found | None = None
         self.seen: dict[tuple[int, ...], Score] = {}
         self.order = sorted(
             range(len(slots)), key=lambda i: (not slots[i].is_option, slots[i].sign, i)
@@ -154,15 +175,21 @@ class _Search:
                 held_by[slot].append(i)
         self.holders = [np.array(indices, np.int64) for indices in held_by]
 
-    def visit(
-        self, left: tuple[int, ...], book: Vector, taken: list[tuple[int, int]], score: Score
-    ) -> None:
+    def run(self, left: tuple[int, ...], book: Vector, nodes: int) -> Found:
+        """Search within a number of steps, starting from the best that an earlier run found."""
+        # Of many slots not every structure is listed, so only the bound can prove a result.
+        self.nodes, self.is_complete = nodes, len(self.vectors) <= FULL_SLOTS
+        self.seen.clear()
+        self.visit(left, book, [], (0, 0, 0))
+        assert self.best is not None
+        return self.best
+
+    def visit(self, left: tuple[int, ...], book: Vector, taken: Taken, score: Score) -> None:
         """Finish every promising way on from `left`, worth `book`; keep the best."""
         first = next((i for i in self.order if left[i]), None)
         if first is None:
-            key = (score, sorted(taken))
-            if self.best_key is None or key < self.best_key:
-                self.best_key, self.best = key, taken
+            found = (score, sorted(taken))
+            self.best = found if self.best is None else min(self.best, found)
             return
         if self.best is not None and self.nodes <= 0:
             self.is_complete = False
@@ -173,9 +200,10 @@ class _Search:
         self.nodes -= 1
         self.seen[left] = score
         branches = self._branches(first, left, book)
-        if len(branches) > WIDTH:
+        width = WIDTH_EVERY if self.tries_every else WIDTH
+        if len(branches) > width:
             self.is_complete = False
-        for i, count in branches[:WIDTH]:
+        for i, count in branches[:width]:
             rest = list(left)
             structure = self.structures[i]
             for slot, each in zip(structure.slots, structure.counts, strict=True):
@@ -195,26 +223,32 @@ class _Search:
         return tuple(total)
 
     def _can_beat(self, remains: Vector, score: Score, *, has_more: bool) -> bool:
-        if self.best_key is None:
+        if self.best is None:
             return True
         open_end, loss = _bound(remains)
         least = (score[0] + open_end, score[1] + loss, score[2] + has_more)
-        return least <= self.best_key[0]
+        return least <= self.best[0]
 
     def _branches(self, first: int, left: tuple[int, ...], book: Vector) -> list[tuple[int, int]]:
-        """Return (structure, how often it fits) of those that hold a slot, the best first."""
+        """Return (structure, how often) of those that hold a slot, the best first."""
         holders = self.holders[first]
         have = np.array(left, np.int64)
         counts = self.counts[holders]
         fits = np.where(counts > 0, have[self.members[holders]] // np.maximum(counts, 1), 2**62)
         times = fits.min(axis=1)
         holders, times = holders[times > 0], times[times > 0]
+        if self.tries_every:
+            most = times
+            holders, times = (
+                np.repeat(holders, most),
+                np.concatenate([np.arange(1, n + 1) for n in most]),
+            )
         held = times[:, None].astype(np.float64) * self.payoffs[holders]
         floats = [worth / self.largest for worth in book[:-1]] + [book[-1] / self.end]
         remains = np.array(floats) - held
         open_end = np.maximum(0.0, -held[:, -1]) + np.maximum(0.0, -remains[:, -1])
         loss = -held[:, :-1].min(axis=1) - remains[:, :-1].min(axis=1)
-        keys = (holders, -self.sizes[holders], _level(loss), _level(open_end))
+        keys = (holders, -times, -self.sizes[holders], _level(loss), _level(open_end))
         ranked = np.lexsort(keys)
         return [(int(holders[i]), int(times[i])) for i in ranked]
 

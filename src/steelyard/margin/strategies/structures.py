@@ -254,4 +254,12 @@ def nearest_pairs(first: Listed, second: Listed) -> list[tuple[int, int]]:
     return [(a, b) for _, _, _, a, b in ordered]
 
 
-__all__ = ["Listed", "Slot", "Structure", "nearest_pairs", "pair_name", "structures_of"]
+__all__ = [
+    "FULL_SLOTS",
+    "Listed",
+    "Slot",
+    "Structure",
+    "nearest_pairs",
+    "pair_name",
+    "structures_of",
+]
