@@ -138,6 +138,11 @@ def test_BADL_007_no_gain_is_a_score_of_zero(bankruptcy: float) -> None:
         assert str(entry["score"]) == str(entry["pnl_percent"]) == "0.0"
 
 
+def test_BADL_005_BADL_007_no_gain_at_the_bankruptcy_price_is_a_score_of_zero() -> None:
+    entry = queued(holder("a", 1.0, 100.0, 100.0))[0]
+    assert (entry["pnl_percent"], entry["effective_leverage"], entry["score"]) == (0.0, None, 0.0)
+
+
 def test_BADL_010_longs_then_shorts_by_falling_score() -> None:
     found = queued(
         holder("dan", -100.0, 50_000.0, 70_000.0, contract="inverse"),
