@@ -163,15 +163,17 @@ def test_STRT_032_none_loses_less(block: int) -> None:
     assert proven >= 45
 
 
-def test_STRT_032_butterflies_that_do_not_fit_as_often_as_they_could() -> None:
-    # Three collars fit; the best takes one of them and two covered calls with puts left over.
-    legs = [
-        option(45_000, "C", -3),
-        option(55_000, "P", 2),
-        option(60_000, "C", -3),
-        coin(3),
+def test_STRT_032_structures_may_be_taken_less_often_than_they_fit() -> None:
+    # Covering 60,000 and leaving all three at 45,000 naked owes 15,000 more at 60,000.
+    legs = [option(45_000, "C", -3), option(55_000, "P", 2), option(60_000, "C", -3), coin(3)]
+    found = recognise(legs)
+    assert found.is_proven_least
+    assert [(s.name, s.quantity, max(leg.strike for leg in s.legs)) for s in found.strategies] == [
+        ("collar", 2.0, 60_000),
+        ("covered call", 1.0, 45_000),
+        ("naked short call", 2.0, 45_000),
+        ("naked short call", 1.0, 60_000),
     ]
-    assert recognise(legs).is_proven_least
 
 
 def test_STRT_036_steps_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,8 @@ WIDTH_EVERY = 24
 """Branches tried at a step of the second search."""
 
 LOTS_FEW = 6
-"""The second search is for books of at most so many lots of a slot, in units of their common divisor."""
+SLOTS_FEW = 32
+"""The second search is for at most so many lots of a slot, in units of their common divisor, and slots."""
 
 DIGITS = 1e9
 """Amounts closer than this share of the largest rank alike."""
@@ -124,11 +125,14 @@ def decompose(
     book = search.worth(range(len(start)), start)
     found = search.run(start, book, nodes)
     is_least = found[0][:2] == _bound(book)
-    if not is_least and max(start) <= LOTS_FEW:
+    if not is_least and max(start) <= LOTS_FEW and len(start) <= SLOTS_FEW:
         search.tries_every = True
         found = search.run(start, book, nodes)
         is_least = search.is_complete or found[0][:2] == _bound(book)
-    pieces = [Piece(search.structures[i], count * unit) for i, count in found[1]]
+    times: dict[int, int] = {}
+    for i, count in found[1]:
+        times[i] = times.get(i, 0) + count
+    pieces = [Piece(search.structures[i], count * unit) for i, count in times.items()]
     return Decomposition(pieces, is_least)
 
 
