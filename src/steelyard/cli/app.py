@@ -195,7 +195,14 @@ def explain(
 
 @app.command()
 def margin(
-    accounts: Annotated[Path, typer.Argument(help="Accounts: CSV, Parquet or JSON.")],
+    accounts: Annotated[Path | None, typer.Argument(help="Accounts: CSV, Parquet or JSON.")] = None,
+    cases: Annotated[
+        Path | None,
+        typer.Option(
+            help="Cases of any venue's method, JSON lines; - for stdin. One answer a line."
+        ),
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes, with --cases.")] = 1,
     market: Annotated[
         Path | None, typer.Option(help="Recorded market for the prices; simulated without it.")
     ] = None,
@@ -207,12 +214,19 @@ def margin(
     parts: Annotated[bool, typer.Option(help="Show every part of every requirement.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """State the margin of the accounts in a file.
+    """State the margin of the accounts in a file, or of cases under the venues' methods.
 
-    Exit code 1 if one is below its requirement.
+    Exit code 1 if an account is below its requirement, 2 if a case is an error.
     """
+    if (accounts is None) == (cases is None):
+        raise typer.BadParameter("give a file of accounts, or --cases FILE")
+    if cases is not None:
+        from steelyard.cli.margin_cases import margin_cases_command
+
+        raise typer.Exit(margin_cases_command(cases, jobs))
     from steelyard.cli.margin import margin_command
 
+    assert accounts is not None
     raise typer.Exit(margin_command(accounts, market, chain, at, method, parts, as_json))
 
 

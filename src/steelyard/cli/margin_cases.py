@@ -1,0 +1,96 @@
+"""`steelyard margin --cases`: the margin of stated books under the methods that they name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from steelyard.cli.case_files import Piece, Printed, answered, cases_printed
+from steelyard.cli.case_lines import Answer, Calculation, Family, Heading, refuse
+from steelyard.margin.methods.answer import Answer as MarginAnswer
+from steelyard.margin.methods.registry import Core, core_of
+from steelyard.quantities.errors import SteelyardError
+from steelyard.terms.documents import MethodDocument, documents
+from steelyard.terms.stated import Case, instant_us
+
+LINE_BYTES_MAX = 1 << 26  # a large book with its chains is one line
+PRINTED = ("currency", "equity", "initial_requirement", "maintenance_requirement", "native")
+
+
+def margin_cases_command(path: Path, jobs: int = 1) -> int:
+    """Print one JSON answer for each case of a file (`-` is stdin); return 2 if one is an error."""
+    return cases_printed(path, answer_piece, jobs, LINE_BYTES_MAX)
+
+
+def answer_piece(piece: Piece) -> Printed:
+    """Return the answers to some lines of a file."""
+    return answered(piece, family(), LINE_BYTES_MAX)
+
+
+@cache
+def family() -> Family:
+    """Return the methods of the library, each with the form of its cases and what answers them."""
+    library = documents()
+    names = tuple(library.names())
+    kinds: dict[str, Any] = {}
+    calculations: dict[str, Calculation] = {}
+    for name in names:
+        core = core_of(library.get(name))
+        kinds[name] = Case[core.number]  # type: ignore[name-defined]
+        calculations[name] = partial(_answers, name, core)
+    return Family(names, Heading, lambda heading: str(heading.method), kinds, _rule, calculations)
+
+
+def _answers(method: str, core: Core, cases: Sequence[Case[Any]]) -> list[Answer]:
+    return [_answer(method, core, case) for case in cases]
+
+
+def _answer(method: str, core: Core, case: Case[Any]) -> Answer:
+    try:
+        document = _document(method, case)
+        return printed(core.answer(case, document.with_parameters(case.parameters)), document)
+    except SteelyardError as error:
+        return error
+    except ArithmeticError:
+        return refuse(
+            "CASE-E05", "a result is beyond what a number can hold", "a result is a finite number",
+            "bring the inputs nearer to what a market shows",
+        )  # fmt: skip
+
+
+def _document(method: str, case: Case[Any]) -> MethodDocument:
+    """Return the newest version of the method: a case states a question to it, not to its past."""
+    if case.market.as_of:
+        instant_us(case.market.as_of, "market.as_of")
+    return documents().get(method)
+
+
+def _rule(_path: str, _value: float) -> str | None:
+    """Return no rule: each method refuses for itself what it cannot use."""
+    return None
+
+
+def printed(answer: MarginAnswer, document: MethodDocument) -> dict[str, Any]:
+    """Return an answer as it is printed, with the version and hash of the method it comes from.
+
+    What the method says nothing of is left out; exact decimals are texts in plain digits.
+    """
+    told: dict[str, Any] = {}
+    for name in PRINTED:
+        value = getattr(answer, name)
+        if value is not None and value != {}:
+            told[name] = _plain(value)
+    return told | {"method_version": document.version, "method_hash": document.digest()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return value
