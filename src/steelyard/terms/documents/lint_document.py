@@ -7,7 +7,7 @@ from typing import Any
 
 from steelyard.terms.documents.document import instant_us
 from steelyard.terms.documents.findings import Found, Rule, View
-from steelyard.terms.documents.shapes import DEFAULT, Keyed, Leaf
+from steelyard.terms.documents.shapes import DEFAULT, Keyed, Leaf, Listed, Shape, Table
 
 SCENARIO_CORES = frozenset({"scenario"})
 """Cores that know a parameter only by what the rules say; any other core is code of its own."""
@@ -60,14 +60,21 @@ def no_core(seen: View) -> Found:
         yield "rules.core", "the rules name no core"
 
 
+def fields_of(shape: Shape) -> set[str]:
+    """Return every name of a field within a shape."""
+    if isinstance(shape, Table):
+        return set(shape.fields).union(*map(fields_of, shape.fields.values()))
+    return fields_of(shape.of) if isinstance(shape, Keyed | Listed) else set()
+
+
 def unused(seen: View) -> Found:
-    """A parameter that no rule names changes nothing."""
+    """A parameter that no rule names, nor any field of it, changes nothing."""
     document = seen.document
     if document.core not in SCENARIO_CORES:
         return
     named = names_in({key: each for key, each in document.rules.items() if key != "core"})
-    for name in document.units:
-        if name not in named:
+    for name, shape in document.shape.fields.items():
+        if named.isdisjoint({name} | fields_of(shape)):
             yield f"parameters.{name}", f"no rule names {name}"
 
 

@@ -2,8 +2,8 @@
 
 A list is one of scenarios if its name says `scenario`, `grid`, `moves` or `shocks`. Its move is the
 first number of a row, or the field named `shock`, `move`, `spot` or `price`: a ratio is relative to
-the price, any other unit counts in ranges. Moves that are all above 0 on both sides of 1 multiply
-the price, so their centre is 1; moves that are all above 0 and below 1 are widths, meant both ways.
+the price, any other unit counts in ranges. Moves that are all above 0 and stand on both sides of 1
+multiply the price, so their centre is 1; all above 0 and below 1 they are widths, meant both ways.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _grid(sequence: Sequence) -> Grid | None:
                 tuple(each.number for name, each in row.items() if name not in (move, weight)),
             )
         )
-    is_relative = first[move].unit in ("ratio", "ppm", "decimal")
+    is_relative = centre == 1.0 or first[move].unit in ("ratio", "ppm", "decimal")
     return Grid(sequence.path, is_relative, is_positive and centre == 0.0, scenarios)
 
 
