@@ -53,9 +53,9 @@ from steelyard.quantities import InputError, TermsError
 class Profile:
     """P(S) of legs of one underlying that settle together, in exact integers.
 
-    unit: 10^decimals of prices. whole: unit × 10^decimals of quantities. knots: 0 and the strikes, × unit.
-    worth: P at the knots × whole. slope: of P beyond the last knot, × whole/unit. cost: Σ quantity·mark
-    × whole × mark_unit/unit, see `cost`.
+    unit: 10^decimals of prices. whole: unit × 10^decimals of quantities. knots: 0 and the strikes,
+    × unit. worth: P at the knots, × whole. slopes: of P beyond each knot, × whole/unit; slope: the
+    last. cost: Σ quantity·mark in the settlement currency.
     """
 
     def __init__(self, legs: Sequence[Leg]) -> None:
@@ -68,6 +68,7 @@ class Profile:
         strikes = {scaled(leg.strike, price_decimals) for leg in legs if leg.is_option}
         self.knots = [0, *sorted(strikes)]
         self.is_in_coins = settles_in_coins(legs) is True
+        self.currency = legs[0].underlying if self.is_in_coins else "USD"
         at_zero, self.slope, first = 0, 0, 0
         turns = dict.fromkeys(self.knots, 0)
         for leg in legs:
@@ -246,9 +247,8 @@ def rounded(value: Fraction) -> float:
 
 def maximum_loss_exact(legs: Iterable[Leg], *, from_mark: bool) -> Fraction | None:
     """Return what `maximum_loss` (or, from the marks, `maximum_loss_from_mark`) rounds."""
-    held = list(legs)
-    parts = profiles(held)
-    if parts is None or (parts and currency_of(held) is None):
+    parts = profiles(legs)
+    if parts is None or len({part.currency for part in parts}) > 1:
         return None
     total = Fraction(0)
     for part in parts:

@@ -31,7 +31,7 @@ from steelyard.margin.strategies.structures import FULL_SLOTS, Slot, Structure, 
 NODES = 120
 """Steps of a search over a whole book, at most."""
 
-WORK = 1_200
+WORK = 800
 """Steps × legs of a search over a whole book, at most, beyond the few that any book has."""
 
 NODES_LEAST = 8
