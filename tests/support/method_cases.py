@@ -12,12 +12,15 @@ from __future__ import annotations
 import json
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from steelyard.margin.methods.answer import Answer
+from steelyard.terms.documents import documents
+from steelyard.terms.stated import Case
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
 PRINTED = ("currency", "equity", "initial_requirement", "maintenance_requirement", "native")
@@ -27,6 +30,16 @@ def case_lines(method: str) -> list[dict[str, Any]]:
     """Return the lines of `tests/cases/<method>.jsonl`, with their floats as they are written."""
     text = (CASES / f"{method}.jsonl").read_text(encoding="utf-8")
     return [json.loads(line, parse_float=Decimal) for line in text.splitlines() if line.strip()]
+
+
+def own_answer(case: dict[str, Any]) -> Answer:
+    """Return the answer to a case of a method whose core is a module of `own`."""
+    method = documents().get(case["method"])
+    module = import_module(f"steelyard.margin.methods.own.{method.core.replace('-', '_')}")
+    stated = msgspec.json.decode(json.dumps(case, default=float), type=Case[module.Number])
+    answer = module.answer(stated, method.with_parameters(stated.parameters))
+    assert isinstance(answer, Answer)
+    return answer
 
 
 def check_case(line: str | bytes | dict[str, Any], answer: Answer | dict[str, Any]) -> None:

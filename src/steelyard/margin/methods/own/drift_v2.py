@@ -2,7 +2,7 @@
 
 USD and prices count 10⁻⁶, base and token amounts 10⁻⁹, weights and ratios 10⁻⁴; what is stated with more
 digits is cut to minus infinity. Source: Drift Labs, protocol-v2, margin maths. The parts:
-`drift_weights`, `drift_liquidation`.
+`drift_positions`, `drift_weights`, `drift_liquidation`.
 
 The requirements are those of the perpetuals: the method states what a balance weighs, and no rule that
 puts weighted balances or borrows into a requirement. So equity counts each balance at its price, the

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -119,9 +119,3 @@ def required(value: T | None, field: str, why: str) -> T:
     if value is None:
         refuse("METH-E02", f"{field} is missing", why, f"state {field}", field)
     return value
-
-
-def entry_of(document: Any, table: str, key: str) -> dict[str, Any]:
-    """Return a document's entry for an underlying or asset, completed by its default."""
-    found: dict[str, Any] = document.entry(table, key)
-    return found
