@@ -66,7 +66,7 @@ def requirements(case: dict[str, Any]) -> tuple[str, str]:
     return said["initial_requirement"], said["maintenance_requirement"]
 
 
-def micros(value: str | Decimal | None) -> int:
+def micros(value: Any) -> int:
     """Return an amount of six decimals as its whole millionths, of any length."""
     text = value if isinstance(value, str) else f"{value:f}"
     whole, _, decimals = text.partition(".")
@@ -119,6 +119,12 @@ def test_DRFT_004_weights_of_balances() -> None:
     assert weighed("0", **asset, imf_factor="0.01") == {"asset_weight": {"SOL": "0.9000"}}
     assert weighed("1", initial_liability_weight="1.1") is None
     assert weighed("-1", initial_asset_weight="0.9") is None
+
+
+def test_DRFT_004_the_root_counts_one_more_than_ten_times_the_size() -> None:
+    # 10·8 + 1 is the square of 9: without the 1 the root is 8, and both weights stay.
+    assert size_premium(8, 1_111_112, 4) == 5
+    assert size_discount(8, 11_112, 11_000) == 10_999
 
 
 @pytest.mark.parametrize(
@@ -177,7 +183,8 @@ signed = st.builds(lambda sign, text: sign + text, st.sampled_from(["", "-"]), n
 
 
 def cut(text: str, decimals: int) -> int:
-    return math.floor(Fraction(text) * 10**decimals)
+    units: int = 10**decimals
+    return math.floor(Fraction(text) * units)
 
 
 def by_the_sheet(quantity: str, price: str, ratio: str, imf: str) -> int:

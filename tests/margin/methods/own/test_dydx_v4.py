@@ -61,7 +61,7 @@ def plus(a: str, b: str) -> str:
         return f"{Decimal(a) + Decimal(b):f}"
 
 
-def micros(value: str | Decimal | None) -> int:
+def micros(value: Any) -> int:
     """Return an amount of six decimals as its whole millionths, of any length."""
     text = value if isinstance(value, str) else f"{value:f}"
     whole, _, decimals = text.partition(".")
@@ -241,6 +241,15 @@ def test_DYDX_009_floats_are_their_shortest_decimals() -> None:
         market["index_price"] = float(market["index_price"])
     stated = msgspec.json.decode(json.dumps(case), type=Case[float])
     assert answer(stated, documents().get("dydx-v4")) == told_exactly  # type: ignore[arg-type]
+
+
+def test_DYDX_004_caps_that_are_equal_are_a_step() -> None:
+    tiers = {"BTC": {"open_interest_lower_cap": "1", "open_interest_upper_cap": "1"}}
+    for interest, fraction in (("1", 200_000), ("1.000001", 1_000_000)):
+        case = account(("BTC", "1", "1"), tiers=tiers)
+        case["market"]["underlyings"]["BTC"]["open_interest"] = interest
+        said = told(case)["native"]["initial_margin_fraction_ppm"]
+        assert said == {"BTC-PERPETUAL": fraction}
 
 
 @pytest.mark.parametrize(
