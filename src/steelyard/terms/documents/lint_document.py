@@ -12,6 +12,9 @@ from steelyard.terms.documents.shapes import DEFAULT, Keyed, Leaf, Listed, Shape
 SCENARIO_CORES = frozenset({"scenario"})
 """Cores that know a parameter only by what the rules say; any other core is code of its own."""
 
+SELECTING = ("by", "choice")
+"""Tables of rules whose keys are parameters: by whose entry, and by whose value, something is chosen."""
+
 EARLIEST_US = instant_us("2009-01-03T00:00:00Z")
 LATEST_US = instant_us("2100-01-01T00:00:00Z")
 
@@ -60,11 +63,16 @@ def no_core(seen: View) -> Found:
         yield "rules.core", "the rules name no core"
 
 
-def fields_of(shape: Shape) -> set[str]:
-    """Return every name of a field within a shape."""
+def names_of(name: str, shape: Shape) -> set[str]:
+    """Return what rules may call a parameter: its name, `name_field` of a table, a field of an entry or row."""
     if isinstance(shape, Table):
-        return set(shape.fields).union(*map(fields_of, shape.fields.values()))
-    return fields_of(shape.of) if isinstance(shape, Keyed | Listed) else set()
+        parts = {f"{name}_{field}": each for field, each in shape.fields.items()}
+        return {name}.union(*(names_of(part, each) for part, each in parts.items()))
+    if isinstance(shape, Keyed | Listed):
+        if isinstance(shape.of, Table):
+            return {name}.union(*(names_of(n, each) for n, each in shape.of.fields.items()))
+        return {name} | names_of(name, shape.of)
+    return {name}
 
 
 def unused(seen: View) -> Found:
@@ -73,8 +81,11 @@ def unused(seen: View) -> Found:
     if document.core not in SCENARIO_CORES:
         return
     named = names_in({key: each for key, each in document.rules.items() if key != "core"})
+    for table in SELECTING:
+        selected = document.rules.get(table)
+        named |= set(selected) if isinstance(selected, dict) else set()
     for name, shape in document.shape.fields.items():
-        if named.isdisjoint({name} | fields_of(shape)):
+        if named.isdisjoint(names_of(name, shape)):
             yield f"parameters.{name}", f"no rule names {name}"
 
 
