@@ -14,6 +14,7 @@ from steelyard.cli.output import print_json
 from steelyard.quantities import InputError, TermsError
 from steelyard.terms.documents import sign, verify
 from steelyard.terms.documents.signing import (
+    check_signed_at,
     new_key,
     parse_public_key,
     read_private_key,
@@ -37,16 +38,22 @@ def sign_command(
             cure="make a key: steelyard methods sign --new-key FILE", field="key",
         )  # fmt: skip
     document = None if name is None else found(name, folder=folder)
+    at = signed_at or f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    check_signed_at(at)
     told: dict[str, Any] = {}
     path = key
+    file = None if document is None else out or Path(signature_name(document))
+    if file is not None and not file.parent.is_dir():
+        raise _unwritable(file, "its folder is not there")
     if fresh is not None:
         told = {"key": str(fresh), "public_key": new_key(fresh).hex()}
         path = fresh
-    if document is not None and path is not None:
-        now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-        signature = sign(document, read_private_key(path), signed_at or now)
-        file = out or Path(signature_name(document))
-        _write(signature, file)
+    if document is not None and path is not None and file is not None:
+        signature = sign(document, read_private_key(path), at)
+        try:
+            write_signature(signature, file)
+        except OSError as error:
+            raise _unwritable(file, str(error.strerror)) from None
         told |= {"file": str(file), **msgspec.to_builtins(signature)}
     _tell(told, as_json)
     return 0
@@ -71,15 +78,12 @@ def verify_command(
     return 0
 
 
-def _write(signature: Any, file: Path) -> None:
-    try:
-        write_signature(signature, file)
-    except OSError as error:
-        raise InputError(
-            "DOCU-E04", f"the signature cannot be written: {error.strerror}",
-            rule="the folder of the signature can be written", cure="name another file: --out FILE",
-            file=file,
-        ) from None  # fmt: skip
+def _unwritable(file: Path, why: str) -> InputError:
+    return InputError(
+        "DOCU-E04", f"the signature cannot be written: {why}",
+        rule="the folder of the signature can be written", cure="name another file: --out FILE",
+        file=file,
+    )  # fmt: skip
 
 
 def _tell(told: dict[str, Any], as_json: bool) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from steelyard.quantities import TermsError
-from steelyard.terms.documents.document import INSTANT, MethodDocument
+from steelyard.terms.documents.document import MethodDocument, instant_us
 from steelyard.terms.documents.faults import located, refused
 
 if TYPE_CHECKING:
@@ -78,10 +78,7 @@ def sign(document: MethodDocument, private_key: bytes, signed_at: str) -> Signat
     private_key: 32 bytes. signed_at: an instant as 2026-01-01T00:00:00Z; it stands beside the signature
     and is not covered by it. Errors: TERM-E19.
     """
-    if not INSTANT.fullmatch(signed_at):
-        raise _unusable(
-            f"signed_at is {signed_at[:40]!r}", "an instant is 2026-01-01T00:00:00Z", ""
-        )
+    check_signed_at(signed_at)
     return Signature(
         document.name,
         document.version,
@@ -90,6 +87,16 @@ def sign(document: MethodDocument, private_key: bytes, signed_at: str) -> Signat
         sign_bytes(CONTEXT + document.canonical(), private_key).hex(),
         signed_at,
     )
+
+
+def check_signed_at(text: str) -> None:
+    """Raise TERM-E19 if a text is no instant as 2026-01-01T00:00:00Z."""
+    try:
+        instant_us(text)
+    except ValueError:
+        raise _unusable(
+            f"signed_at is {text[:40]!r}", "an instant is 2026-01-01T00:00:00Z", "signed_at"
+        ) from None
 
 
 def verify(
