@@ -6,8 +6,8 @@ with f = ln D(x)/D(y), g = h(y − x)/365, w = f + g and B = D(x)·Q(x) at the p
 
     ∫ −D dQ = B·g·(1 − e^(−w))/w,    ∫ −u·D dQ = B·g·((1 − e^(−w))/w − e^(−w))/w,  u from 0 to 1 on the piece,
 
-both of which stay exact as w goes to 0. Source: the ISDA CDS Standard Model, version 1.8, as restated by the
-method sheet of `steelyard risk`; own code. Criteria in specs/43-RISK.md.
+both of which stay exact as w goes to 0. Source: the ISDA CDS Standard Model, with half a day of accrual counted
+on top and its forward-piecewise integrals; own code. Criteria in specs/43-RISK.md.
 """
 
 from __future__ import annotations
