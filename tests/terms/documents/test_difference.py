@@ -116,6 +116,13 @@ def test_DOCU_040_what_is_the_same_in_a_document_is_no_change(
     assert (a.digest() == b.digest()) == is_same
 
 
+def test_DOCU_040_any_two_documents_can_be_compared() -> None:
+    known = [documents().get(name) for name in documents().names()]
+    for a in known:
+        for b in known:
+            assert (difference(a, b) == []) == (a is b)
+
+
 @pytest.mark.parametrize("name", documents().names())
 def test_DOCU_040_a_document_does_not_differ_from_itself(name: str) -> None:
     assert difference(documents().get(name), documents().get(name)) == []

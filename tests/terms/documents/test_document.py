@@ -258,6 +258,21 @@ def test_DOCU_005_any_change_changes_the_hash() -> None:
     assert changed.with_parameters({"maintenance_factor": 0.5}).digest() == document.digest()
 
 
+def test_DOCU_005_the_hash_of_an_overridden_document_is_that_of_one_read_anew() -> None:
+    document = made()
+    for overrides in (
+        {"maintenance_factor": 0.25}, {"scenarios": [[0.3, "up", 1]]}, {"floor": 2}, {"given": {"b": "σ"}},
+        {"risk_units": {"SOL": {"move": 1}}}, {"weights": {"SOL": {"initial": 0.9}}, "share_ppm": 1},
+    ):  # fmt: skip
+        for _ in range(2):  # with and without what is known of the parent
+            changed = document.with_parameters(overrides)
+            anew = json.dumps({n: getattr(changed, n) for n in changed.__struct_fields__}).encode()
+            assert changed.digest() == parse_document(anew, "json").digest()
+            back = changed.with_parameters({"share_ppm": 2}).with_parameters({"share_ppm": 3})
+            assert back.digest() == document.with_parameters(overrides | {"share_ppm": 3}).digest()
+            document.digest()
+
+
 def test_DOCU_005_equal_documents_are_one_key_and_survive_a_copy() -> None:
     document = made().with_parameters({"maintenance_factor": 0.6})
     for other in (

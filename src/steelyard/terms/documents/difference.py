@@ -106,7 +106,9 @@ def _rows(path: str, before: list[Any], after: list[Any], shape: Shape | None) -
 def _row(path: str, before: Any, after: Any, shape: Shape | None) -> Iterator[Change]:
     """Yield the changes between two rows; those of fixed length place by place."""
     if isinstance(shape, Rows):
-        if len(before) == len(after) == len(shape.leaves):
+        # Another document may have given the parameter another shape.
+        are_rows = isinstance(before, list) and isinstance(after, list)
+        if are_rows and len(before) == len(after) == len(shape.leaves):
             for i, leaf in enumerate(shape.leaves):
                 yield from _changes(f"{path}[{i}]", before[i], after[i], leaf)
         else:

@@ -89,8 +89,27 @@ class MethodDocument(
 
     def canonical(self) -> bytes:
         """Return the bytes that `digest` hashes and a signature signs."""
-        tree = {name: _whole(getattr(self, name)) for name in self.__struct_fields__}
-        return json.dumps(tree, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+        members = self._encoded("fields_known", {n: getattr(self, n) for n in _OTHER_FIELDS})
+        parameters = self._encoded("parameters_known", self.parameters)
+        members["parameters"] = f'"parameters":{_object(parameters)}'
+        return _object(members).encode()
+
+    def _encoded(self, store: str, values: dict[str, Any]) -> dict[str, str]:
+        """Return the encoding of each member of an object, `"name":value`.
+
+        A document shares what is known with those made from it: a value is known by its identity.
+        """
+        known: dict[str, tuple[Any, str]] = self.__dict__.setdefault(store, {})
+        encoded = {}
+        for name, value in values.items():
+            at_hand = known.get(name)
+            if at_hand is not None and at_hand[0] is value:
+                encoded[name] = at_hand[1]
+                continue
+            text = json.dumps(_whole(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+            encoded[name] = f"{json.dumps(name)}:{text}"
+            known.setdefault(name, (value, encoded[name]))
+        return encoded
 
     @property
     def shape(self) -> Table:
@@ -132,6 +151,8 @@ class MethodDocument(
             raise located(error, method=self.name, version=self.version) from None
         changed = copy.copy(self)  # neither checked again, nor with what is known of this one
         changed.__dict__["shape_known"] = self.shape
+        for store in ("fields_known", "parameters_known"):
+            changed.__dict__[store] = self.__dict__.setdefault(store, {})
         force_setattr(changed, "parameters", merged)
         return changed
 
@@ -182,6 +203,14 @@ class MethodDocument(
             f"give it in the case's parameters: {given}, or add it to the document", field,
             method=self.name, version=self.version,
         )  # fmt: skip
+
+
+_OTHER_FIELDS = tuple(name for name in MethodDocument.__struct_fields__ if name != "parameters")
+
+
+def _object(encoded: dict[str, str]) -> str:
+    """Return a JSON object of encoded members, sorted by the code points of their names."""
+    return "{" + ",".join([encoded[name] for name in sorted(encoded)]) + "}"
 
 
 def instant_us(text: str) -> int:

@@ -57,25 +57,35 @@ class Leaf:
 class Rows:
     """Arrays of fixed length."""
 
-    __slots__ = ("leaves",)
+    __slots__ = ("admits", "leaves")
 
     def __init__(self, units: Any, field: str) -> None:
         if not isinstance(units, list) or not units or not all(isinstance(u, str) for u in units):
             raise _no_shape(f"{field}.rows", "rows = [unit, unit, …]")
         self.leaves = tuple(Leaf(u, f"{field}.rows[{i}]") for i, u in enumerate(units))
+        self.admits = tuple(leaf.admits for leaf in self.leaves)
 
     def check(self, value: Any, path: str) -> Any:
         """Return the rows, each place in the form of its unit. Errors: TERM-E13."""
+        items = _items(value, path)
+        try:
+            # Sound rows need no names of their places.
+            return [self._sound(row) for row in items]
+        except Unfit:
+            return [self._named(row, f"{path}[{i}]") for i, row in enumerate(items)]
+
+    def _sound(self, row: Any) -> list[Any]:
+        if not isinstance(row, list | tuple) or len(row) != len(self.admits):
+            raise Unfit
+        return [admits(each) for admits, each in zip(self.admits, row, strict=True)]
+
+    def _named(self, row: Any, path: str) -> list[Any]:
+        """Return a row place by place, so that a fault says where it stands."""
         width = len(self.leaves)
-        rows = []
-        for i, row in enumerate(_items(value, path)):
-            if not isinstance(row, list | tuple) or len(row) != width:
-                said = " and ".join(leaf.unit for leaf in self.leaves)
-                raise _unfit(row, f"{path}[{i}]", "row", f"an array of {width}: {said}")
-            rows.append(
-                [leaf.check(row[j], f"{path}[{i}][{j}]") for j, leaf in enumerate(self.leaves)]
-            )
-        return rows
+        if not isinstance(row, list | tuple) or len(row) != width:
+            said = " and ".join(leaf.unit for leaf in self.leaves)
+            raise _unfit(row, path, "row", f"an array of {width}: {said}")
+        return [leaf.check(row[j], f"{path}[{j}]") for j, leaf in enumerate(self.leaves)]
 
     def merge(self, base: Any, value: Any, path: str) -> Any:  # noqa: ARG002  # one signature for all
         """Return the new rows: a list replaces the whole list."""

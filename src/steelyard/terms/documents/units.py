@@ -28,6 +28,8 @@ class Unfit(Exception):
 
 
 def _finite(value: Any) -> float:
+    if type(value) is float and math.isfinite(value):
+        return value + 0.0  # −0.0 becomes 0.0
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise Unfit("a number")
     try:
@@ -36,7 +38,7 @@ def _finite(value: Any) -> float:
         raise Unfit("a finite number") from None
     if not math.isfinite(number):
         raise Unfit("a finite number")
-    return number + 0.0  # −0.0 becomes 0.0
+    return number + 0.0
 
 
 def _not_negative(value: Any) -> float:
