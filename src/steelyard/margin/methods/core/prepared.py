@@ -275,7 +275,7 @@ class Prepared:
         """Return the values of options in scenarios, (rows, S)."""
         options, columns = self.rules.options, self.instruments.columns
         shape = (len(rows), len(scenarios))
-        grid = _Grid(self, rows, scenarios.columns())
+        grid = _Grid(self, rows, scenarios.option_columns())
         moved = self.compiled.formulas.of(
             options.moved_forward, "rules.options.moved_forward"
         ).value(grid)

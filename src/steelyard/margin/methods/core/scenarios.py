@@ -41,6 +41,14 @@ class Scenarios:
             for tag in dict.fromkeys(self.tags)
         }
 
+    def option_columns(self) -> dict[str, Any]:
+        """Return what formulas of options may call a scenario's numbers.
+
+        A skew turns the smile at the price as it stands: the move is left to linear legs and coins.
+        """
+        still = {"m": np.where(self.folds, 0.0, self.m), "s": np.where(self.folds, 1.0, self.s)}
+        return self.columns() | {name: column[None, :] for name, column in still.items()}
+
     def describe(self, place: int) -> str:
         """Return the words for a scenario.
 

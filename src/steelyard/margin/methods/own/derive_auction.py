@@ -52,8 +52,8 @@ _QUESTION = msgspec.json.Decoder(Question | None)
 def answer(case: Case[float], document: MethodDocument) -> Answer:
     """Return the start fee of an auction, or what a bid in it takes, costs and leaves.
 
-    Errors: METH-E02 without the table `auction`, METH-E05 for numbers out of bounds, and those of the
-    margin method.
+    Errors: METH-E02 without the table `auction`, METH-E04 for a bid where V ≤ 0, METH-E05 for numbers
+    out of bounds, and those of the margin method.
     """
     question = _question(case)
     terms = msgspec.convert(document.parameters["auction"], Terms)
@@ -61,6 +61,7 @@ def answer(case: Case[float], document: MethodDocument) -> Answer:
     state = _state(case, margin, terms)
     if question.bid_fraction is None:
         return Answer(currency=document.currency, native=_told(state) | _start(state, terms))
+    _check_solvent(state)
     seconds = _elapsed(case, question)
     discount = discount_at(terms, seconds)
     reserved = question.reserved_cash
@@ -130,6 +131,16 @@ def _question(case: Case[float]) -> Question:
             "a fraction lies in [0, 1]", "mend the value", "auction.bid_fraction",
         )  # fmt: skip
     return question
+
+
+def _check_solvent(state: State) -> None:
+    """Raise METH-E04 for a bid in an account that owes more than it holds: that phase is another."""
+    if state.mark_to_market <= 0.0 and state.buffer_margin < 0.0:
+        refuse(
+            "METH-E04", f"the account is worth {state.mark_to_market}",
+            "bids are covered while the account is worth more than nothing",
+            "ask for the start alone, or mend the balances", "auction.bid_fraction",
+        )  # fmt: skip
 
 
 def _elapsed(case: Case[float], question: Question) -> float:
