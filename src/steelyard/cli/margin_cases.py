@@ -11,6 +11,7 @@ from typing import Any
 from steelyard.cli.case_files import Piece, Printed, answered, cases_printed
 from steelyard.cli.case_lines import Answer, Calculation, Family, Heading, refuse
 from steelyard.margin.methods.answer import Answer as MarginAnswer
+from steelyard.margin.methods.core.rules import hand_on
 from steelyard.margin.methods.registry import Core, core_of
 from steelyard.quantities.errors import SteelyardError
 from steelyard.terms.documents import MethodDocument, documents
@@ -51,7 +52,9 @@ def _answers(method: str, core: Core, cases: Sequence[Case[Any]]) -> list[Answer
 def _answer(method: str, core: Core, case: Case[Any]) -> Answer:
     try:
         document = _document(method, case)
-        return printed(core.answer(case, document.with_parameters(case.parameters)), document)
+        changed = document.with_parameters(case.parameters)
+        hand_on(document, changed)
+        return printed(core.answer(case, changed), document)
     except SteelyardError as error:
         return error
     except ArithmeticError:
@@ -68,15 +71,19 @@ def _document(method: str, case: Case[Any]) -> MethodDocument:
     return documents().get(method)
 
 
-def _rule(_path: str, _value: float) -> str | None:
-    """Return no rule: each method refuses for itself what it cannot use."""
+def _rule(path: str, value: float) -> str | None:
+    """Return the rule of the form that a number breaks; what a method needs, it asks for itself."""
+    if path.endswith("confidence") and path.startswith("market.") and not 0.0 <= value <= 1.0:
+        return "a confidence lies between 0 and 1"
+    if path.endswith((".entry_price", ".mark_price")) and value < 0.0:
+        return "a price is at least 0"
     return None
 
 
 def printed(answer: MarginAnswer, document: MethodDocument) -> dict[str, Any]:
     """Return an answer as it is printed, with the version and hash of the method it comes from.
 
-    What the method says nothing of is left out; exact decimals are texts in plain digits.
+    What the method says nothing of is left out; exact decimals are texts in plain digits, integers stay integers.
     """
     told: dict[str, Any] = {}
     for name in PRINTED:
@@ -89,6 +96,8 @@ def printed(answer: MarginAnswer, document: MethodDocument) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
         return f"{value:f}"
+    if isinstance(value, float):
+        return value + 0.0  # a loss of nothing is no −0.0
     if isinstance(value, dict):
         return {name: _plain(each) for name, each in value.items()}
     if isinstance(value, list | tuple):

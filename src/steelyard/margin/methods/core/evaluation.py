@@ -27,6 +27,7 @@ from steelyard.margin.methods.core.instruments import (
 from steelyard.margin.methods.core.prepared import Prepared
 from steelyard.margin.methods.core.rules import SCOPES
 from steelyard.margin.methods.core.scan import fill_scan
+from steelyard.quantities.errors import InputError
 
 LEG, EXPIRY, UNDERLYING, ACCOUNT = range(4)
 _LEG_NAMES = frozenset(
@@ -73,6 +74,8 @@ class Evaluation:
         self.totals: Floats = _EMPTY
         self.where: NDArray[np.int64] = np.zeros(0, np.int64)
         self.asked: set[str] = set(prepared.asked)
+        if not self.instruments.underlyings and self.compiled.rules.settlement == "underlying":
+            raise _without_currency(self.compiled.document.name)
 
     def name(self, name: str, scope: int = ACCOUNT) -> Any:
         """Return a name in a scope: a column, or dual numbers."""
@@ -82,7 +85,8 @@ class Evaluation:
     def column(self, name: str, scope: int = ACCOUNT) -> Floats:
         """Return a name in a scope as a plain column."""
         value = value_of(self.name(name, scope))
-        return np.broadcast_to(np.asarray(value, np.float64), (self.length(scope),))
+        column, shape = np.asarray(value, np.float64), (self.length(scope),)
+        return column if column.shape == shape else np.broadcast_to(column, shape)
 
     def length(self, scope: int) -> int:
         """Return how many entries a scope has."""
@@ -132,7 +136,8 @@ class Evaluation:
     def _whole(self, value: Any, scope: int) -> Any:
         if isinstance(value, Dual):
             return value
-        return np.broadcast_to(np.asarray(value), (self.length(scope),))
+        column, shape = np.asarray(value), (self.length(scope),)
+        return column if column.shape == shape else np.broadcast_to(column, shape)
 
     def _summed(self, value: Any, scope: int) -> Any:
         parts = self.segments
@@ -158,7 +163,9 @@ class Evaluation:
             if isinstance(value, np.ndarray) and value.ndim == 1:
                 return value[self.books.instrument]
             return value
-        names = [instruments.underlyings[u] for u in self.segments.unit_underlying]
+        # An account without contracts may stand beside a market without underlyings.
+        known = instruments.underlyings or [""]
+        names = [known[u] for u in self.segments.unit_underlying]
         value = self.prepared.parameter(name, names, names)
         if isinstance(value, np.ndarray) and scope == EXPIRY:
             return value[self.segments.group_unit]
@@ -303,6 +310,17 @@ class Evaluation:
         if prepared.folds[s] and (value * discount - unmoved) * prepared.weight[s] > 0.0:
             share = -share
         return float(share)
+
+
+def _without_currency(method: str) -> InputError:
+    """Return the error of an account settled in its underlying's coin where there is no underlying."""
+    return InputError(
+        "METH-E01",
+        "market.underlyings is empty, and the account holds nothing",
+        rule=f"an account under {method} is kept in the coin of its underlying",
+        cure="state market.underlyings",
+        field="market.underlyings",
+    )
 
 
 def _rows_sum(rows: Floats) -> Floats:

@@ -114,22 +114,18 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     is_equity_asked: bool = True
 
 
-class Compiled:
-    """The rules with every formula checked, beside the parameters they refer to."""
+class Checked:
+    """The rules of a document with every formula checked: what does not depend on the parameters.
+
+    A document keeps it, and hands it to those that differ in parameters alone (`checked`, `hand_on`).
+    """
 
     def __init__(self, document: MethodDocument) -> None:
         try:
             self.rules = msgspec.convert(document.rules, Rules)
         except msgspec.ValidationError as error:
             raise _broken(document, str(error)) from None
-        self.document = document
         self.formulas = Formulas()
-        self.parameters = _flat(document)
-        for name, sets in self.rules.choice.items():
-            chosen = self.parameters.get(name)
-            if chosen not in sets:
-                raise _broken(document, f"{name} is {chosen!r}, not one of {', '.join(sets)}")
-            self.parameters.update(sets[chosen])
         self.scopes: dict[str, dict[str, Formula]] = {
             scope: self._read(getattr(self.rules, scope), f"rules.{scope}") for scope in SCOPES
         }
@@ -144,6 +140,41 @@ class Compiled:
         return {
             name: self.formulas.of(str(text), f"{place}.{name}") for name, text in texts.items()
         }
+
+
+def checked(document: MethodDocument) -> Checked:
+    """Return the checked rules of a document, which keeps them. Errors: TERM-E20, TERM-E22."""
+    known: Checked | None = document.__dict__.get("checked_known")
+    if known is None:
+        known = document.__dict__["checked_known"] = Checked(document)
+    return known
+
+
+def hand_on(document: MethodDocument, changed: MethodDocument) -> None:
+    """Let a document with other parameters and the same rules use what is checked already."""
+    known = document.__dict__.get("checked_known")
+    if known is not None and changed.rules is document.rules:
+        changed.__dict__["checked_known"] = known
+
+
+class Compiled:
+    """The rules with every formula checked, beside the parameters they refer to."""
+
+    def __init__(self, document: MethodDocument) -> None:
+        known = checked(document)
+        self.rules = known.rules
+        self.formulas = known.formulas
+        self.scopes = known.scopes
+        self.market = known.market
+        self.covers = known.covers
+        self.is_single = known.is_single
+        self.document = document
+        self.parameters = _flat(document)
+        for name, sets in self.rules.choice.items():
+            chosen = self.parameters.get(name)
+            if chosen not in sets:
+                raise _broken(document, f"{name} is {chosen!r}, not one of {', '.join(sets)}")
+            self.parameters.update(sets[chosen])
 
     def keyed(self, table: str) -> set[str]:
         """Return the names of the fields that the entries of a keyed table have."""
