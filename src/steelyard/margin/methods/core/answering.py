@@ -11,6 +11,7 @@ from steelyard.margin.methods.answer import Answer
 from steelyard.margin.methods.core.books import book_of
 from steelyard.margin.methods.core.evaluation import ACCOUNT, UNDERLYING, Evaluation
 from steelyard.margin.methods.core.instruments import Instruments
+from steelyard.margin.methods.core.missing import missing_input
 from steelyard.margin.methods.core.prepared import Prepared
 from steelyard.margin.methods.core.rules import Compiled
 from steelyard.quantities.errors import InputError
@@ -67,7 +68,8 @@ def answer_of(evaluation: Evaluation) -> Answer:
 def _check_scope(compiled: Compiled, instruments: Instruments) -> None:
     """Raise METH-E04 for what the method does not cover: a second underlying, a foreign coin."""
     rules = compiled.rules
-    if compiled.is_single and len(instruments.underlyings) > 1 and any(instruments.names):
+    is_one = rules.underlyings == "one"
+    if is_one and len(instruments.underlyings) > 1 and any(instruments.names):
         raise _uncovered(
             compiled, " and ".join(instruments.underlyings), "one underlying an account",
             "account.positions",
@@ -97,11 +99,10 @@ def _uncovered(compiled: Compiled, what: str, covered: str, field: str) -> Input
 
 def _unusable(evaluation: Evaluation) -> InputError:
     """Return the error that names the number that is missing."""
-    rows = sorted({int(i) for i in evaluation.books.instrument})
-    asked = sorted(evaluation.asked | evaluation.prepared.asked)
-    found = evaluation.instruments.missing(rows, asked)
+    found = missing_input(evaluation)
     if found is not None:
         return found
+    rows = sorted({int(i) for i in evaluation.books.instrument})
     if not rows and evaluation.instruments.underlyings:
         where = f"market.underlyings.{evaluation.instruments.underlyings[0]}"
     else:

@@ -74,7 +74,7 @@ class Evaluation:
         self.totals: Floats = _EMPTY
         self.where: NDArray[np.int64] = np.zeros(0, np.int64)
         self.asked: set[str] = set(prepared.asked)
-        if not self.instruments.underlyings and self.compiled.rules.settlement == "underlying":
+        if not any(self.instruments.underlyings) and self.compiled.rules.settlement == "underlying":
             raise _without_currency(self.compiled.document.name)
 
     def name(self, name: str, scope: int = ACCOUNT) -> Any:
@@ -100,7 +100,7 @@ class Evaluation:
 
     def find(self, name: str, scope: int) -> Any:
         """Return a name in a scope: its own, a sum of a finer one, a coarser one's, or a parameter."""
-        home = self._home(name, scope)
+        home = self.home(name, scope)
         if home is None:
             return self._parameter(name, scope)
         if home == scope:
@@ -116,7 +116,7 @@ class Evaluation:
             value = self._repeated(value, home)
         return value
 
-    def _home(self, name: str, scope: int) -> int | None:
+    def home(self, name: str, scope: int) -> int | None:
         """Return the scope that defines a name: this one, the nearest finer, the nearest coarser."""
         places: list[int] = [scope, *range(scope - 1, -1, -1), *range(scope + 1, 4)]
         for place in places:

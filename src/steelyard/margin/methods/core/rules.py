@@ -2,7 +2,8 @@
 
     settlement    the asset that is cash; `unit` the key of what the answer's currency is
     covers        kinds of contracts: perpetual, future, option
-    underlyings   "one" (all legs of an account share one underlying) or "many" (each is its own unit)
+    underlyings   "one" (all legs of an account share one underlying), "many" (each is its own unit) or
+                  "combined" (legs of several are one unit; no formula asks for an underlying's number)
     collateral    which coins count beside cash: "none", "base" (the underlying's own), "any"
     by            parameter tables with an entry an underlying ("underlying") or a coin ("asset")
     choice        a parameter that names one of several sets of numbers
@@ -93,7 +94,7 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     core: Literal["scenario"]
     settlement: str
     covers: tuple[Literal["perpetual", "future", "option"], ...]
-    underlyings: Literal["one", "many"] = "many"
+    underlyings: Literal["one", "many", "combined"] = "many"
     collateral: Literal["none", "base", "any"] = "none"
     by: dict[str, Literal["underlying", "asset"]] = {}
     choice: dict[str, dict[str, dict[str, Any]]] = {}
@@ -131,7 +132,7 @@ class Checked:
         }
         self.market = self._read(self.rules.market, "rules.market")
         self.covers = frozenset(self.rules.covers)
-        self.is_single = self.rules.underlyings == "one"
+        self.is_single = self.rules.underlyings != "many"
         for name in ("equity", "initial_requirement", "maintenance_requirement"):
             if name not in self.scopes["account"]:
                 raise _broken(document, f"rules.account.{name} is missing")
