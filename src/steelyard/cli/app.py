@@ -203,6 +203,9 @@ def margin(
         ),
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes, with --cases.")] = 1,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="With --cases: part by part, leg by leg.")
+    ] = False,
     market: Annotated[
         Path | None, typer.Option(help="Recorded market for the prices; simulated without it.")
     ] = None,
@@ -220,6 +223,10 @@ def margin(
     """
     if (accounts is None) == (cases is None):
         raise typer.BadParameter("give a file of accounts, or --cases FILE")
+    if cases is not None and explain:
+        from steelyard.cli.margin_explain import margin_explain_command
+
+        raise typer.Exit(margin_explain_command(cases, jobs, as_json=as_json))
     if cases is not None:
         from steelyard.cli.margin_cases import margin_cases_command
 

@@ -35,7 +35,7 @@ def mul_div_ceil(a: int, b: int, denominator: int) -> int:
     return ceil_div(a * b, denominator)
 
 
-def largest_remainder(parts: Sequence[float], total: int) -> list[int]:
+def largest_remainder(parts: Sequence[float | Fraction], total: int) -> list[int]:
     """Return integers near `parts` that sum to `total` exactly.
 
     Each part is rounded down; the units still missing go to the largest remainders, ties to the

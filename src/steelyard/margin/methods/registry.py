@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from steelyard.margin.methods.answer import Answer
+from steelyard.margin.methods.explanation import Explanation, of_answer
 from steelyard.quantities.errors import TermsError
 from steelyard.terms.documents import MethodDocument
 from steelyard.terms.stated import Case
@@ -25,10 +26,15 @@ CORES = {
 
 
 class Core(NamedTuple):
-    """The type that a core's statements are decoded to, and what answers a case."""
+    """The type that a core's statements are decoded to, what answers a case, and what explains it.
+
+    Both take the document with the case's parameters in it. An explanation is None where the method
+    states no requirement of the account as a whole.
+    """
 
     number: type[Any]
     answer: Callable[[Case[Any], MethodDocument], Answer]
+    explain: Callable[[Case[Any], MethodDocument], Explanation | None]
 
 
 def core_of(document: MethodDocument) -> Core:
@@ -44,7 +50,14 @@ def core_of(document: MethodDocument) -> Core:
             field="rules.core",
         )
     found = import_module(module)
-    return Core(found.Number, found.answer)
+    return Core(found.Number, found.answer, getattr(found, "explain", _by_parts(found.answer)))
+
+
+def _by_parts(
+    answer: Callable[[Case[Any], MethodDocument], Answer],
+) -> Callable[[Case[Any], MethodDocument], Explanation | None]:
+    """Return an explanation by the parts that a core of a venue's own names with its answer."""
+    return lambda case, document: of_answer(answer(case, document))
 
 
 def margin_of(case: Case[Any], document: MethodDocument) -> Answer:
@@ -63,3 +76,11 @@ def margin_of(case: Case[Any], document: MethodDocument) -> Answer:
     """
     core = core_of(document)
     return core.answer(case, document.with_parameters(case.parameters))
+
+
+def explanation_of(case: Case[Any], document: MethodDocument) -> Explanation | None:
+    """Return why a method says so of a case, part by part and leg by leg; None without requirements.
+
+    Errors: those of `margin_of`.
+    """
+    return core_of(document).explain(case, document.with_parameters(case.parameters))

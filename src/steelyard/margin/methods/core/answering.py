@@ -10,10 +10,12 @@ import numpy as np
 from steelyard.margin.methods.answer import Answer
 from steelyard.margin.methods.core.books import book_of
 from steelyard.margin.methods.core.evaluation import ACCOUNT, UNDERLYING, Evaluation
+from steelyard.margin.methods.core.explaining import explanation
 from steelyard.margin.methods.core.instruments import Instruments
 from steelyard.margin.methods.core.missing import missing_input
 from steelyard.margin.methods.core.prepared import Prepared
 from steelyard.margin.methods.core.rules import Compiled
+from steelyard.margin.methods.explanation import Explanation
 from steelyard.quantities.errors import InputError
 from steelyard.terms.documents import MethodDocument
 from steelyard.terms.stated import Case, parse_contract
@@ -25,6 +27,13 @@ def answer(case: Case[float], document: MethodDocument) -> Answer:
     """Return what a scenario document says of a case. Errors: METH-…, STAT-…, TERM-…."""
     evaluation = evaluated(case, Compiled(document), keeps=True)
     return answer_of(evaluation)
+
+
+def explain(case: Case[float], document: MethodDocument) -> Explanation:
+    """Return why a scenario document says so. Errors: those of `answer`."""
+    evaluation = evaluated(case, Compiled(document), is_dual=True)
+    _levels(evaluation)
+    return explanation(evaluation, _currency(evaluation))
 
 
 def evaluated(
@@ -50,6 +59,16 @@ def _coin_of(case: Case[float], contracts: list[str]) -> str:
 
 def answer_of(evaluation: Evaluation) -> Answer:
     """Return the answer of an evaluation of one account; a number that is missing is an error."""
+    levels = _levels(evaluation)
+    native = {
+        name: _native(evaluation, wanted, f"rules.native.{name}")
+        for name, wanted in evaluation.compiled.rules.native.items()
+    }
+    return Answer(currency=_currency(evaluation), **levels, native=native)
+
+
+def _levels(evaluation: Evaluation) -> dict[str, Any]:
+    """Return equity and the requirements; a number that is missing is an error."""
     levels: dict[str, Any] = {
         name: float(evaluation.column(name)[0])
         for name in ("equity", "initial_requirement", "maintenance_requirement")
@@ -58,11 +77,7 @@ def answer_of(evaluation: Evaluation) -> Answer:
         levels["equity"] = None
     if not all(value is None or isfinite(value) for value in levels.values()):
         raise _unusable(evaluation)
-    native = {
-        name: _native(evaluation, wanted, f"rules.native.{name}")
-        for name, wanted in evaluation.compiled.rules.native.items()
-    }
-    return Answer(currency=_currency(evaluation), **levels, native=native)
+    return levels
 
 
 def _check_scope(compiled: Compiled, instruments: Instruments) -> None:
@@ -129,7 +144,7 @@ def _native(evaluation: Evaluation, wanted: Any, field: str) -> Any:
         names = evaluation.scopes[ACCOUNT]
         with np.errstate(all="ignore"):
             value = evaluation.compiled.formulas.of(wanted, field).value(names)
-        return float(np.asarray(value, np.float64).reshape(-1)[0])
+        return float(np.asarray(value, np.float64).reshape(-1)[0]) + 0.0  # −0 is 0
     (kind, what), *_ = wanted.items()
     return _TELLERS[kind](evaluation, what, wanted, field)
 

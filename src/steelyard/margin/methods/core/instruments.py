@@ -296,4 +296,4 @@ def underlyings_of(
     held = {contract.underlying for contract in contracts}
     if not (held and is_single):
         held |= {coin for coin in coins if coin in market.underlyings}
-    return sorted(held) or sorted(market.underlyings)
+    return sorted(held) or sorted(market.underlyings) or [""]

@@ -1,0 +1,127 @@
+"""`steelyard margin --cases FILE --explain`: why each case's requirement is what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from steelyard.cli.case_files import Piece, Printed, answered, cases_printed
+from steelyard.cli.case_lines import Answer, Calculation, Family
+from steelyard.cli.margin_cases import LINE_BYTES_MAX, family
+from steelyard.margin.methods.explanation import Explanation
+from steelyard.margin.methods.registry import explanation_of
+from steelyard.quantities.errors import SteelyardError
+from steelyard.terms.documents import documents
+from steelyard.terms.stated import Case
+
+NONE = "the method states no requirement of the account in this case"
+
+
+def margin_explain_command(path: Path, jobs: int = 1, *, as_json: bool = False) -> int:
+    """Print one explanation for each case of a file (`-` is stdin); return 2 if one is an error."""
+    piece = json_piece if as_json else text_piece
+    return cases_printed(path, piece, jobs, LINE_BYTES_MAX)
+
+
+def json_piece(piece: Piece) -> Printed:
+    """Return the explanations of some lines of a file, one line of JSON each."""
+    return answered(piece, explaining_family(), LINE_BYTES_MAX)
+
+
+def text_piece(piece: Piece) -> Printed:
+    """Return the explanations of some lines of a file as indented text."""
+    printed = json_piece(piece)
+    told = [msgspec.json.decode(line) for line in printed.text.splitlines()]
+    return Printed("".join(_text(each) for each in told), printed.is_sound)
+
+
+@cache
+def explaining_family() -> Family:
+    """Return the methods of the library with what explains their cases."""
+    answering = family()
+    calculations: dict[str, Calculation] = {
+        name: partial(_explained, name) for name in answering.methods
+    }
+    return replace(answering, calculations=calculations)
+
+
+def _explained(method: str, cases: Sequence[Case[Any]]) -> list[Answer]:
+    return [_one(method, case) for case in cases]
+
+
+def _one(method: str, case: Case[Any]) -> Answer:
+    document = documents().get(method)
+    try:
+        found = explanation_of(case, document)
+    except SteelyardError as error:
+        return error
+    told = {"method_version": document.version, "method_hash": document.digest()}
+    return told | ({"explanation": None} if found is None else {"explanation": plain(found)})
+
+
+def plain(found: Explanation) -> dict[str, Any]:
+    """Return an explanation ready for JSON: amounts of parts as texts in plain digits."""
+    tree: dict[str, Any] = msgspec.to_builtins(found, builtin_types=(Decimal,))
+    decimals: dict[str, Any] = _told(tree)
+    return decimals
+
+
+def _told(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, dict):
+        return {name: _told(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_told(each) for each in value]
+    return value
+
+
+def _text(told: dict[str, Any]) -> str:
+    """Return one answer as indented lines."""
+    lines = [f"{told['case']}  {told['method']}"]
+    if "error" in told:
+        error = told["error"]
+        lines.append(f"  {error['code']}: {error['message']}. {error['cure']}.")
+        return "\n".join(lines) + "\n\n"
+    found = told["explanation"]
+    lines[0] += f" {told['method_version']}"
+    if found is None:
+        return f"{lines[0]}\n  {NONE}\n\n"
+    currency = found["currency"]
+    equity = "" if found["equity"] is None else f"equity {found['equity']:,.6f} {currency}"
+    lines.append(f"  {equity}".rstrip())
+    lines.append(_row(1, f"requirement, {currency}", "initial", "maintenance"))
+    lines.append(_row(1, "total", found["initial"], found["maintenance"]))
+    for part in found["parts"]:
+        lines.append(_row(2, part["name"], part["initial"], part["maintenance"]))
+        lines += [
+            _row(3, leaf["name"], leaf["initial"], leaf["maintenance"]) for leaf in part["leaves"]
+        ]
+    for scenario in found["scenarios"]:
+        said = "binds" if scenario["is_binding"] else "next"
+        words = f"{scenario['underlying']} {scenario['number']:>2}: {scenario['words']}"
+        lines.append(f"  {said:<6}{words}, P&L {scenario['pnl']:,.6f}")
+    for more in found["one_more"]:
+        bought, sold = more["bought_initial"], more["sold_initial"]
+        lines.append(
+            f"  one more {more['instrument']}: bought {bought:+,.6f}, sold {sold:+,.6f} initial"
+        )
+    return "\n".join(lines) + "\n\n"
+
+
+def _row(depth: int, name: str, initial: str, maintenance: str) -> str:
+    head = "  " * depth + name.replace("_", " ")
+    return f"{head:<44}{_grouped(initial):>26}{_grouped(maintenance):>26}"
+
+
+def _grouped(amount: str) -> str:
+    try:
+        return f"{Decimal(amount):,f}"
+    except ArithmeticError:
+        return amount

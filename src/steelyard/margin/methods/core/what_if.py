@@ -1,0 +1,104 @@
+"""What-if: one account with many single trades, each margined as an account of its own, in one batch.
+
+A trade is done at the mark: an option's premium is paid from cash, or received, so equity stays what it
+was and the requirement says what the trade costs. `Margins` holds a column a level.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.margin.methods.core.books import Books
+from steelyard.margin.methods.core.evaluation import Evaluation
+from steelyard.margin.methods.core.instruments import COIN, OPTION, Floats
+from steelyard.margin.methods.core.prepared import Prepared
+
+Rows = NDArray[np.int32]
+
+
+class Margins(NamedTuple):
+    """Equity and the two requirements of n accounts, in the method's currency; NaN where one is unusable."""
+
+    equity: Floats
+    initial_requirement: Floats
+    maintenance_requirement: Floats
+
+
+def margins(prepared: Prepared, books: Books) -> Margins:
+    """Return equity and requirements of every account of the books."""
+    evaluation = Evaluation(prepared, books)
+    return Margins(
+        evaluation.column("equity"),
+        evaluation.column("initial_requirement"),
+        evaluation.column("maintenance_requirement"),
+    )
+
+
+def traded(prepared: Prepared, books: Books, instrument: Rows, quantity: Floats) -> Books:
+    """Return one account a trade: the book's only account with `quantity` more of one instrument.
+
+    books: of one account; instrument (K,) rows of the prepared market; quantity (K,) signed.
+    """
+    count, held = len(instrument), len(books.quantity)
+    account = np.repeat(np.arange(count), held)
+    rows = np.tile(books.instrument, count)
+    amounts = np.tile(books.quantity, count)
+    matches = rows == np.repeat(instrument, held)
+    amounts = np.where(matches, amounts + np.repeat(quantity, held), amounts)
+    is_new = ~matches.reshape(count, held).any(axis=1) if held else np.ones(count, bool)
+    fresh = np.flatnonzero(is_new)
+    is_option = prepared.instruments.kind[instrument] == OPTION
+    premium = np.where(is_option, quantity * prepared.model_value[instrument], 0.0)
+    stated = {
+        name: np.concatenate([np.tile(column, count), np.full(len(fresh), np.nan)])
+        for name, column in books.stated.items()
+    }
+    return Books.sorted(
+        count,
+        np.concatenate([account, fresh]).astype(np.int64),
+        np.concatenate([rows, instrument[fresh]]).astype(np.int32),
+        np.concatenate([amounts, quantity[fresh]]),
+        books.cash[0] - premium,
+        stated,
+        {name: np.repeat(column, count) for name, column in books.extras.items()},
+    )
+
+
+def reduced(prepared: Prepared, books: Books, kept: Floats) -> Books:
+    """Return one account a fraction: every contract of the only account times it, coins as they are.
+
+    kept (K,): 1 keeps the book. What is closed is closed at the mark, and its value is in cash then.
+    """
+    count, held = len(kept), len(books.quantity)
+    is_coin = prepared.instruments.kind[books.instrument] == COIN
+    factor = np.where(is_coin[None, :], 1.0, kept[:, None])
+    value = np.zeros(count)
+    for leg in range(held):
+        each = prepared.model_value[books.instrument[leg]] * books.quantity[leg]
+        value = value + (1.0 - factor[:, leg]) * each
+    return Books(
+        count,
+        np.repeat(np.arange(count), held).astype(np.int64),
+        np.tile(books.instrument, count),
+        (books.quantity[None, :] * factor).reshape(-1),
+        books.cash[0] + value,
+        {name: np.tile(column, count) for name, column in books.stated.items()},
+        {name: np.repeat(column, count) for name, column in books.extras.items()},
+    )
+
+
+def settled(evaluation: Evaluation) -> Books:
+    """Return the books of an evaluation with each leg's unrealised profit stated as an amount.
+
+    So a trade at the mark leaves the profit made so far where it is.
+    """
+    books = evaluation.books
+    gains = evaluation.column("pnl", 0)
+    stated = books.stated | {"unrealised_pnl": np.array(gains)}
+    return Books(
+        books.size, books.account, books.instrument, books.quantity, books.cash, stated,
+        books.extras,
+    )  # fmt: skip
