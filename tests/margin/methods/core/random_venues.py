@@ -32,15 +32,12 @@ def expiry_name(at: datetime) -> str:
 class Board:
     """One underlying with expiries, and the names of what can be held on it."""
 
-    def __init__(
-        self, draw: Random, name: str, spot: float, *, past: bool = True, priced: bool = True
-    ) -> None:
+    def __init__(self, draw: Random, name: str, spot: float, *, priced: bool = True) -> None:
         self.name = name
         self.options: list[str] = []
         self.futures: list[str] = []
         expiries = []
-        days = [day for day in DAYS if past or day > 0.0]
-        for day in sorted(draw.sample(days, draw.randint(1, 4))):
+        for day in sorted(draw.sample(DAYS, draw.randint(1, 4))):
             at = AS_OF + timedelta(days=day)
             entry: Fields = {"expiry": at.strftime("%Y-%m-%dT%H:%M:%SZ")}
             self.futures.append(f"{name}-{expiry_name(at)}")
@@ -79,7 +76,7 @@ def case_of(method: str, market: Fields, account: Fields, parameters: Fields) ->
 def deribit_pm(draw: Random) -> Fields:
     """Return a case of coin portfolio margin."""
     spot, name = draw.choice(((60000.0, "BTC"), (1950.0, "ETH")))
-    board = Board(draw, name, spot, past=False)
+    board = Board(draw, name, spot)
     names = [f"{name}-PERPETUAL", *board.futures, *board.options]
     if maybe(draw, 0.3):
         names = [f"{name}-PERPETUAL", *board.options]
@@ -178,7 +175,7 @@ def paradex_pm(draw: Random) -> Fields:
     board = Board(draw, "BTC", spot)
     held = positions(draw, ["BTC-PERPETUAL", *board.options], draw.choice((1.0, 80.0)))
     for position in held:
-        if position["instrument"].count("-") == 3 and maybe(draw, 0.3):
+        if maybe(draw, 0.3):
             position["delta"] = draw.choice((0.0, -0.4, 0.77, 1.3))
     parameters: Fields = {}
     if maybe(draw, 0.3):
@@ -203,7 +200,10 @@ def paradex_pm(draw: Random) -> Fields:
 def span(draw: Random) -> Fields:
     """Return a case of a scan of one commodity."""
     board = Board(draw, "BTC", 60000.0)
+    mini = Board(draw, "MBT", 60000.0)
     names = [*board.futures, *board.options]
+    if maybe(draw, 0.3):
+        names += [*mini.futures, *mini.options]
     held = positions(draw, names, 40.0)
     arrays = {}
     for position in held:
@@ -228,7 +228,7 @@ def span(draw: Random) -> Fields:
     ):  # fmt: skip
         if maybe(draw, 0.3):
             parameters[key] = draw.uniform(low, high)
-    market: Fields = {"underlyings": {"BTC": board.market}}
+    market: Fields = {"underlyings": {"BTC": board.market, "MBT": mini.market}}
     if all(x["instrument"].count("-") == 1 or x["instrument"] in arrays for x in held):
         market = {}
     return case_of("span", market, {"positions": held}, parameters)

@@ -122,6 +122,8 @@ def _bare(block: Block, compiled: Compiled, field: str) -> list[tuple[float, str
         reach, buckets, directions = block.ladder
         width = _number(reach, compiled, field)
         count = int(_number(buckets, compiled, field))
+        if count < 1:
+            raise _refused(f"parameters.{buckets}", f"a ladder has at least one rung, not {count}")
         return [
             (i * width / count, _direction(d, field), None)
             for i in range(-count, count + 1)
