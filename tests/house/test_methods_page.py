@@ -18,6 +18,7 @@ from steelyard.margin.methods.core import evaluation, rules
 from steelyard.margin.methods.core.answering import _TELLERS
 from steelyard.margin.methods.core.expressions import _BINARY, _COMPARE, PUBLIC, formula
 from steelyard.margin.methods.core.instruments import (
+    EXPIRY_NAMES,
     INSTRUMENT_NAMES,
     KIND_NAMES,
     MARKET_NAMES,
@@ -73,7 +74,7 @@ def test_MDOC_001_names_of_the_scopes() -> None:
         for what in ("an underlying", "an expiry", "an instrument", "a leg", "an account")
     )
     same(under, evaluation._UNIT_NAMES)
-    same(expiry, {*evaluation.EXPIRY_NAMES, *evaluation._EXPIRY_FEATURES})
+    same(expiry, {*EXPIRY_NAMES, *evaluation._EXPIRY_FEATURES})
     same(instrument, {*INSTRUMENT_NAMES, *KIND_NAMES, "model_value", "model_delta"})
     same([*instrument, *leg], evaluation._LEG_NAMES | {"model_delta"})
     same(account, evaluation._ACCOUNT_NAMES)
