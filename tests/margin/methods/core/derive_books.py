@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-from tests.margin.methods.core.twins_derive import AUCTION, MONTHS, PMRM, PMRM2, SRM, pmrm
+from tests.margin.methods.core.derive_defaults import AUCTION, PMRM, PMRM2, SRM
+from tests.margin.methods.core.twins_derive import MONTHS, pmrm
 
 Table = dict[str, Any]
 AS_OF = datetime(2026, 1, 1, 13, tzinfo=UTC)

@@ -175,6 +175,21 @@ def test_DRVM_008_a_book_twice_as_large_loses_twice_as_much() -> None:
         assert answered(case).maintenance_requirement == 2.0 * once_requires
 
 
+@pytest.mark.parametrize("method", MARGINS)
+def test_DRVM_009_what_the_market_lists_and_nobody_holds_changes_nothing(method: str) -> None:
+    positions = (held("7JAN26-1500-C", -1.0), held("7JAN26-1400-P", 1.0))
+    alone = answered(book(method, *positions))
+    case = book(method, *positions)
+    listed = case["market"]["underlyings"]
+    listed["ETH"]["perpetual"]["confidence"] = 0.1
+    listed["ETH"]["expiries"].append({"expiry": "2026-02-07T08:00:00Z", "confidence": 0.1})
+    other = {"BTC": {"index_price": 90_000.0, "confidence": 0.1}}
+    for underlyings in (other | listed, listed | other):
+        case["market"]["underlyings"] = underlyings
+        assert answered(case) == alone
+        agrees_with_its_twin(case)
+
+
 def test_DRVM_010_a_perpetual_needs_its_worst_move_and_a_share_of_the_index() -> None:
     found = answered(book("derive-pmrm", held("PERPETUAL", 1.0)))
     assert found.maintenance_requirement == pytest.approx(255.75, rel=1e-13)

@@ -11,115 +11,12 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
+from tests.margin.methods.core.derive_defaults import AUCTION, PMRM, PMRM2, SRM
+
 Table = dict[str, Any]
 YEAR = 31_536_000.0
 DAY = 86_400.0
 MONTHS = "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split()
-
-PMRM: Table = {
-    "spot_grid": [1.15, 1.1, 1.05, 1.0, 0.95, 0.9, 0.85],
-    "vol_grid": ["up", "none", "down"],
-    "basis_spot_up": 1.05,
-    "basis_spot_down": 0.95,
-    "basis_add": 0.25,
-    "basis_mult": 0.01,
-    "peg_loss_threshold": 0.98,
-    "peg_loss_factor": 2.0,
-    "conf_threshold": 0.6,
-    "conf_margin": 0.5,
-    "base_pct": 0.02,
-    "perp_pct": 0.02,
-    "option_pct": 0.01,
-    "im_factor": 1.3,
-    "static_discount": 0.95,
-    "rate_mult": 4.0,
-    "rate_add": 0.05,
-    "vol_range_up": 0.45,
-    "vol_range_down": 0.3,
-    "short_term_power": 0.3,
-    "long_term_power": 0.13,
-    "dte_floor_days": 1.0,
-}
-AUCTION: Table = {
-    "start_discount": 0.98,
-    "fast_cutoff_discount": 0.8,
-    "fast_seconds": 100.0,
-    "slow_seconds": 14_400.0,
-    "fee_rate": 0.02,
-    "buffer": 0.2,
-}
-PMRM2: Table = {
-    "collateral": {},
-    "im_factor": 1.0,
-    "mm_factor": 0.8,
-    "long_static_discount": 0.95,
-    "short_static_discount": 1.04,
-    "long_rate_mult": 1.0,
-    "short_rate_mult": 0.5,
-    "long_rate_add": 0.08,
-    "short_rate_add": 0.08,
-    "vol_range_up": 0.5,
-    "vol_range_down": 0.275,
-    "short_term_power": 0.3,
-    "long_term_power": 0.13,
-    "dte_floor_days": 1.0,
-    "min_vol_up_shock": 0.45,
-    "basis_spot_up": 1.045,
-    "basis_spot_down": 0.955,
-    "basis_add": 0.5,
-    "basis_mult": 2.0,
-    "peg_loss_threshold": 0.98,
-    "peg_loss_factor": 2.0,
-    "conf_threshold": 0.55,
-    "conf_margin": 1.0,
-    "mm_perp_pct": 0.015,
-    "im_perp_pct": 0.005,
-    "mm_option_pct": 0.003,
-    "im_option_pct": 0.002,
-    "skew_linear_cap": 0.15,
-    "skew_abs_cap": 0.15,
-    "skew_linear_cbase": -0.05,
-    "skew_abs_cbase": -0.05,
-    "skew_min_kstar": 0.01,
-    "skew_width_scale": 4.0,
-    "skew_vol_static": 0.6,
-    "skew_vol_scale": -0.1,
-    "scenarios": [
-        {"spot_shock": 1.18, "volatility": "up"},
-        *(
-            {"spot_shock": shock, "volatility": volatility}
-            for shock in (1.135, 1.09, 1.045, 1.0, 0.955, 0.91, 0.865)
-            for volatility in ("down", "none", "up")
-        ),
-        {"spot_shock": 0.82, "volatility": "up"},
-        {"spot_shock": 0.34, "volatility": "up", "dampening": 0.0545454545454545},
-        {"spot_shock": 0.67, "volatility": "up", "dampening": 0.109090909090909},
-        {"spot_shock": 1.5, "volatility": "up", "dampening": 0.072},
-        {"spot_shock": 2.0, "volatility": "up", "dampening": 0.036},
-        {"spot_shock": 3.0, "volatility": "up", "dampening": 0.018},
-        {"spot_shock": 4.0, "volatility": "up", "dampening": 0.012},
-        {"spot_shock": 1.0, "volatility": "linear"},
-        {"spot_shock": 1.0, "volatility": "abs"},
-    ],
-}
-SRM: Table = {
-    "mm_perp": 0.05,
-    "im_perp": 0.065,
-    "max_spot_req": 0.15,
-    "min_spot_req": 0.1,
-    "mm_call_spot": 0.075,
-    "mm_put_spot": 0.075,
-    "mm_put_mtm": 0.075,
-    "unpaired_im": 1.2,
-    "unpaired_mm": 1.1,
-    "mm_offset": 1.05,
-    "oc_threshold": 0.4,
-    "oc_factor": 0.4,
-    "depeg_threshold": 0.98,
-    "depeg_factor": 1.2,
-    "base_margin_factor": 0.1,
-    "base_im_scale": 1.0,
-}
 
 
 def moment(text: str) -> datetime:
@@ -204,7 +101,7 @@ class Expiry:
         self.stated = stated
         self.seconds = max(0.0, (moment(stated["expiry"]) - as_of).total_seconds())
         self.years = self.seconds / YEAR
-        self.forward: float = stated["forward_price"]
+        self.forward: float = stated.get("forward_price", math.nan)
         self.rate: float = max(0.0, stated.get("rate", 0.0))
         self.legs: list[Leg] = []
 
@@ -270,6 +167,14 @@ class Book:
         return min(self.index_confidence, self.perpetual_confidence)
 
 
+def the_underlying(case: Table) -> str:
+    """Return the one underlying: of the positions, else of a balance, else the market's first."""
+    market = case["market"]["underlyings"]
+    held = [each["instrument"].split("-")[0] for each in case["account"]["positions"]]
+    coins = [name for name in case["account"]["balances"] if name in market]
+    return str([*held, *coins, *market][0])
+
+
 def usdc_price(case: Table) -> float:
     return float(case["market"].get("assets", {}).get("USDC", {}).get("price", 1.0))
 
@@ -289,10 +194,9 @@ def pmrm(case: Table) -> Table:
     """Return what the first portfolio margin says."""
     p = PMRM | case.get("parameters", {})
     cash = case["account"]["balances"].get("USDC", 0.0)
-    underlyings = list(case["market"].get("underlyings", {}))
-    if not underlyings:
+    if not case["market"].get("underlyings"):
         return answer_of(cash, cash, cash, abs(cash))
-    book, peg = Book(underlyings[0], case), usdc_price(case)
+    book, peg = Book(the_underlying(case), case), usdc_price(case)
 
     def value(expiry: Expiry, spot: float, multiplier: float) -> float:
         fixed = expiry.stated.get("forward_fixed", 0.0)
@@ -365,9 +269,7 @@ class SecondBook:
         balances = case["account"]["balances"]
         self.cash = balances.get("USDC", 0.0)
         assets = case["market"].get("assets", {})
-        names = [each["instrument"].split("-")[0] for each in case["account"]["positions"]]
-        self.name = [*names, *case["market"]["underlyings"]][0]
-        self.book = Book(self.name, case)
+        self.book = Book(the_underlying(case), case)
         self.collateral = []
         for name, quantity in balances.items():
             if name != "USDC":
