@@ -72,7 +72,7 @@ def margin_of(case: Case[Any], document: MethodDocument) -> Answer:
     >>> account = Account(positions=(Position("BTC-PERPETUAL", 1.0),))
     >>> case = Case("one", "paradex-pm", market=market, account=account)
     >>> margin_of(case, documents().get("paradex-pm")).initial_requirement
-    11760.0
+    11200.0
     """
     core = core_of(document)
     return core.answer(case, document.with_parameters(case.parameters))
