@@ -294,6 +294,10 @@ def underlyings_of(
     is_single: coins are collateral beside the one underlying of the contracts, wherever there is one.
     """
     held = {contract.underlying for contract in contracts}
-    if not (held and is_single):
-        held |= {coin for coin in coins if coin in market.underlyings}
+    listed = [name for name in market.underlyings if name in coins]
+    if is_single and not held:
+        # No contract says which: the first listed coin held, else the first that is listed.
+        return [*listed, *market.underlyings, ""][:1]
+    if not is_single:
+        held |= set(listed)
     return sorted(held) or sorted(market.underlyings) or [""]
