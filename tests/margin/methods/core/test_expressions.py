@@ -77,3 +77,22 @@ def test_EXPL_012_a_name_that_is_not_there_is_named() -> None:
         margin_of(book("span"), documents().get("span"))
     assert missing.value.code == "METH-E06"
     assert missing.value.where["field"] == "parameters.price_scan_range"
+
+
+@pytest.mark.parametrize(
+    ("scope", "name", "text", "field"),
+    [
+        ("leg", "leg_delta", "quantity * leg_delta", "rules.initial_requirement"),
+        ("market", "term", "term + 1", "rules.market"),
+    ],
+)
+def test_EXPL_013_formulas_that_need_themselves_are_refused(
+    scope: str, name: str, text: str, field: str
+) -> None:
+    document = documents().get("paradex-pm")
+    rules = {**document.rules, scope: {**document.rules[scope], name: text}}
+    rules["linear"] = {"perpetual": "index * m + 0 * term"}
+    tree = {each: getattr(document, each) for each in document.__struct_fields__}
+    with pytest.raises(TermsError) as caught:
+        margin_of(book("paradex-pm"), MethodDocument(**(tree | {"rules": rules})))
+    assert (caught.value.code, caught.value.where["field"]) == ("TERM-E25", field)

@@ -25,7 +25,7 @@ from steelyard.margin.methods.core.instruments import (
     Floats,
 )
 from steelyard.margin.methods.core.prepared import Prepared
-from steelyard.margin.methods.core.rules import SCOPES
+from steelyard.margin.methods.core.rules import SCOPES, circular
 from steelyard.margin.methods.core.scan import fill_scan
 from steelyard.quantities.errors import InputError
 
@@ -80,7 +80,10 @@ class Evaluation:
     def name(self, name: str, scope: int = ACCOUNT) -> Any:
         """Return a name in a scope: a column, or dual numbers."""
         with np.errstate(all="ignore"):
-            return self.scopes[scope][name]
+            try:
+                return self.scopes[scope][name]
+            except RecursionError:
+                raise circular(self.compiled.document, name) from None
 
     def column(self, name: str, scope: int = ACCOUNT) -> Floats:
         """Return a name in a scope as a plain column."""

@@ -22,7 +22,7 @@ from steelyard.margin.methods.core.instruments import (
     Floats,
     Instruments,
 )
-from steelyard.margin.methods.core.rules import Compiled
+from steelyard.margin.methods.core.rules import Compiled, circular
 from steelyard.margin.methods.core.scan import LANES
 from steelyard.margin.methods.core.scenarios import (
     DIRECTIONS,
@@ -73,7 +73,10 @@ class Prepared:
         self.options = np.flatnonzero(instruments.kind == OPTION)
         with np.errstate(all="ignore"):
             self.scenarios = scenarios_of(self.rules.scenarios, self.compiled)
-            self._fill_table()
+            try:
+                self._fill_table()
+            except RecursionError:
+                raise circular(compiled.document, "market") from None
 
     # Names of instruments
 

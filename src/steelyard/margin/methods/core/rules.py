@@ -215,3 +215,14 @@ def _broken(document: MethodDocument, message: str) -> TermsError:
         cure="mend the document",
         field="rules",
     )
+
+
+def circular(document: MethodDocument, name: str) -> TermsError:
+    """Return the error of formulas that ask for each other without end."""
+    return TermsError(
+        "TERM-E25",
+        f"the formulas behind {name} of {document.name} {document.version} refer to themselves",
+        rule="a formula is worked out from others that do not need it",
+        cure="mend the document",
+        field=f"rules.{name}",
+    )
