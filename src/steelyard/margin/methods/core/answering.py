@@ -18,9 +18,10 @@ from steelyard.margin.methods.core.rules import Compiled
 from steelyard.margin.methods.explanation import Explanation
 from steelyard.quantities.errors import InputError
 from steelyard.terms.documents import MethodDocument
-from steelyard.terms.stated import Case, parse_contract
+from steelyard.terms.stated import Account, Case, parse_contract
 
 Number = float
+MODES = ("portfolio", "cross", "isolated", "fully_collateralised")
 
 
 def answer(case: Case[float], document: MethodDocument) -> Answer:
@@ -41,6 +42,7 @@ def evaluated(
 ) -> Evaluation:
     """Return the evaluation of one case's book."""
     rules = compiled.rules
+    _check_statement(compiled, case.account)
     contracts = [position.instrument for position in case.account.positions]
     cash = rules.settlement if rules.settlement != "underlying" else _coin_of(case, contracts)
     coins = [name for name in case.account.balances if name != cash]
@@ -78,6 +80,30 @@ def _levels(evaluation: Evaluation) -> dict[str, Any]:
     if not all(value is None or isfinite(value) for value in levels.values()):
         raise _unusable(evaluation)
     return levels
+
+
+def _check_statement(compiled: Compiled, account: Account[float]) -> None:
+    """Raise METH-E04 for what a statement holds and the rules refuse: a mode, orders, an inverse contract."""
+    refuses = compiled.rules.refuses
+    inverse = [i for i, each in enumerate(account.positions) if each.contract == "inverse"]
+    if account.mode in refuses:
+        modes = " or ".join(mode for mode in MODES if mode not in refuses)
+        raise _uncovered(
+            compiled,
+            f"accounts in mode {account.mode}",
+            f"accounts in mode {modes}",
+            "account.mode",
+        )
+    if "orders" in refuses and account.orders:
+        raise _uncovered(
+            compiled, "open orders", "positions and balances, and orders as an amount given",
+            "account.orders",
+        )  # fmt: skip
+    if "inverse" in refuses and inverse:
+        raise _uncovered(
+            compiled, f"{account.positions[inverse[0]].instrument} as an inverse contract",
+            "linear contracts", f"account.positions[{inverse[0]}].contract",
+        )  # fmt: skip
 
 
 def _check_scope(compiled: Compiled, instruments: Instruments) -> None:

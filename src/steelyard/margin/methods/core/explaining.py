@@ -106,6 +106,7 @@ def _scenarios(evaluation: Evaluation) -> tuple[ScenarioLine, ...]:
     if not len(scenarios):
         return ()
     evaluation.name("scan_min", UNDERLYING)
+    units = _move_units(evaluation)
     found = []
     for unit, pnl in enumerate(evaluation.totals):
         if not pnl.any():
@@ -113,10 +114,18 @@ def _scenarios(evaluation: Evaluation) -> tuple[ScenarioLine, ...]:
         name = evaluation.instruments.underlyings[evaluation.segments.unit_underlying[unit]]
         order = sorted(range(len(pnl)), key=lambda s: (pnl[s], s))[: RUNNERS_UP + 1]
         found += [
-            ScenarioLine(name, s + 1, scenarios.describe(s), float(pnl[s]), place == 0)
+            ScenarioLine(name, s + 1, scenarios.describe(s, units[unit]), float(pnl[s]), place == 0)
             for place, s in enumerate(order)
         ]
     return tuple(found)
+
+
+def _move_units(evaluation: Evaluation) -> Floats:
+    """Return, for each unit of an underlying, the relative move that a move of 1 stands for."""
+    compiled = evaluation.compiled
+    text = compiled.formulas.of(compiled.rules.move_unit, "rules.move_unit")
+    value = value_of(text.value(evaluation.scopes[UNDERLYING]))
+    return np.broadcast_to(np.asarray(value, np.float64), (evaluation.length(UNDERLYING),))
 
 
 def _one_more(evaluation: Evaluation, totals: dict[str, float]) -> tuple[OneMore, ...]:

@@ -49,14 +49,16 @@ class Scenarios:
         still = {"m": np.where(self.folds, 0.0, self.m), "s": np.where(self.folds, 1.0, self.s)}
         return self.columns() | {name: column[None, :] for name, column in still.items()}
 
-    def describe(self, place: int) -> str:
-        """Return the words for a scenario.
+    def describe(self, place: int, unit: float = 1.0) -> str:
+        """Return the words for a scenario; `unit` is the relative move that a move of 1 stands for.
 
         >>> row = dict(m=0.1, s=1.1, move=0.1, weight=1.0, option_weight=1.0, direction="up", tag="x")
         >>> Scenarios([row]).describe(0)
         'price +10 %, volatility up'
         """
-        words = f"price {100 * self.m[place]:+.6g} %, volatility {_SAID[self.direction[place]]}"
+        words = (
+            f"price {100 * unit * self.m[place]:+.6g} %, volatility {_SAID[self.direction[place]]}"
+        )
         weight = self.option_weight[place]
         return words if weight == 1.0 else f"{words}, weight {weight:.4g}"
 
