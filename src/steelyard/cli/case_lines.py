@@ -12,7 +12,6 @@ number must be, and the calculation of each kind. `case_files` takes a file or a
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
@@ -21,9 +20,7 @@ from typing import Any
 import msgspec
 
 from steelyard.quantities.errors import InputError, SteelyardError
-
-PLACE = re.compile(r"(?:(?: of)?| (?:key|value) in)(?: - at)? `(?:key in )?\$\.?(?P<path>[^`]*)`$")
-MISSING = re.compile(r"missing required field `(?P<name>[^`]+)`")
+from steelyard.terms.decoding import fault_of
 
 Answer = dict[str, Any] | SteelyardError
 Calculation = Callable[[Sequence[Any]], list[Answer]]
@@ -147,27 +144,24 @@ def one_of(value: str | None, field: str, known: Sequence[str], method: str) -> 
 
 def _explained(error: Exception) -> InputError:
     """Return the error of a line that could not be decoded."""
-    text = str(error)
-    place = PLACE.search(text)
-    missing = MISSING.search(text)
-    if not (isinstance(error, msgspec.ValidationError) and (place or missing)):
-        said = "it is nested too deeply" if isinstance(error, RecursionError) else text
+    fault = fault_of(error)
+    is_placed = bool(fault.missing) or fault.said != str(error)
+    if not (isinstance(error, msgspec.ValidationError) and is_placed):
+        said = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         return refuse(
             "CASE-E01", f"the line is not a JSON object: {said}",
             "a line holds one JSON object", "mend the line",
         )  # fmt: skip
-    path = place["path"] if place else ""
-    if missing:
-        field = f"{path}.{missing['name']}" if path else missing["name"]
+    if fault.missing:
+        field = fault.field()
         return refuse(
             "CASE-E02", f"{field} is missing", "a case states every input of its method",
             f"add {field}", field,
         )  # fmt: skip
-    said = text[: place.start()] if place else text
     return refuse(
-        "CASE-E02", f"{path or 'the line'}: {said[:1].lower()}{said[1:]}",
+        "CASE-E02", f"{fault.path or 'the line'}: {fault.said[:1].lower()}{fault.said[1:]}",
         "numbers are JSON numbers, names are among those of the method",
-        "write the value as the method's description says", path,
+        "write the value as the method's description says", fault.path,
     )  # fmt: skip
 
 
@@ -200,7 +194,7 @@ def guarded(calculation: Callable[[Any], Answer], case: Any, within: str) -> Ans
     """Return what a calculation gives, or its error with the path of the field from the line."""
     try:
         return calculation(case)
-    except InputError as error:
+    except SteelyardError as error:
         if "field" in error.where and within:
             error.where["field"] = f"{within}.{error.where['field']}"
         return error

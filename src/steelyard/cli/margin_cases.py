@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from decimal import Decimal
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from steelyard.cli.case_files import Piece, Printed, answered, cases_printed
-from steelyard.cli.case_lines import Answer, Calculation, Family, Heading, refuse
+from steelyard.cli.case_lines import Answer, Calculation, Family, Heading, each
 from steelyard.margin.methods.answer import Answer as MarginAnswer
 from steelyard.margin.methods.core.rules import hand_on
 from steelyard.margin.methods.registry import Core, core_of
-from steelyard.quantities.errors import SteelyardError
 from steelyard.terms.documents import MethodDocument, documents
 from steelyard.terms.stated import Case, instant_us
 
@@ -41,27 +39,15 @@ def family() -> Family:
     for name in names:
         core = core_of(library.get(name))
         kinds[name] = Case[core.number]  # type: ignore[name-defined]
-        calculations[name] = partial(_answers, name, core)
+        calculations[name] = each(partial(_answer, name, core), "")
     return Family(names, Heading, lambda heading: str(heading.method), kinds, _rule, calculations)
 
 
-def _answers(method: str, core: Core, cases: Sequence[Case[Any]]) -> list[Answer]:
-    return [_answer(method, core, case) for case in cases]
-
-
 def _answer(method: str, core: Core, case: Case[Any]) -> Answer:
-    try:
-        document = _document(method, case)
-        changed = document.with_parameters(case.parameters)
-        hand_on(document, changed)
-        return printed(core.answer(case, changed), document)
-    except SteelyardError as error:
-        return error
-    except ArithmeticError:
-        return refuse(
-            "CASE-E05", "a result is beyond what a number can hold", "a result is a finite number",
-            "bring the inputs nearer to what a market shows",
-        )  # fmt: skip
+    document = _document(method, case)
+    changed = document.with_parameters(case.parameters)
+    hand_on(document, changed)
+    return printed(core.answer(case, changed), document)
 
 
 def _document(method: str, case: Case[Any]) -> MethodDocument:
@@ -89,17 +75,18 @@ def printed(answer: MarginAnswer, document: MethodDocument) -> dict[str, Any]:
     for name in PRINTED:
         value = getattr(answer, name)
         if value is not None and value != {}:
-            told[name] = _plain(value)
+            told[name] = plain(value)
     return told | {"method_version": document.version, "method_hash": document.digest()}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return a tree ready for JSON: exact decimals as texts in plain digits, no float −0.0."""
     if isinstance(value, Decimal):
         return f"{value:f}"
     if isinstance(value, float):
         return value + 0.0  # a loss of nothing is no −0.0
     if isinstance(value, dict):
-        return {name: _plain(each) for name, each in value.items()}
+        return {name: plain(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        return [plain(inner) for inner in value]
     return value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from functools import cache, partial
@@ -12,11 +11,9 @@ from typing import Any
 import msgspec
 
 from steelyard.cli.case_files import Piece, Printed, answered, cases_printed
-from steelyard.cli.case_lines import Answer, Calculation, Family
-from steelyard.cli.margin_cases import LINE_BYTES_MAX, family
-from steelyard.margin.methods.explanation import Explanation
+from steelyard.cli.case_lines import Answer, Calculation, Family, each
+from steelyard.cli.margin_cases import LINE_BYTES_MAX, family, plain
 from steelyard.margin.methods.registry import explanation_of
-from steelyard.quantities.errors import SteelyardError
 from steelyard.terms.documents import documents
 from steelyard.terms.stated import Case
 
@@ -38,7 +35,7 @@ def text_piece(piece: Piece) -> Printed:
     """Return the explanations of some lines of a file as indented text."""
     printed = json_piece(piece)
     told = [msgspec.json.decode(line) for line in printed.text.splitlines()]
-    return Printed("".join(_text(each) for each in told), printed.is_sound)
+    return Printed("".join(_text(line) for line in told), printed.is_sound)
 
 
 @cache
@@ -46,40 +43,20 @@ def explaining_family() -> Family:
     """Return the methods of the library with what explains their cases."""
     answering = family()
     calculations: dict[str, Calculation] = {
-        name: partial(_explained, name) for name in answering.methods
+        name: each(partial(_explained, name), "") for name in answering.methods
     }
     return replace(answering, calculations=calculations)
 
 
-def _explained(method: str, cases: Sequence[Case[Any]]) -> list[Answer]:
-    return [_one(method, case) for case in cases]
-
-
-def _one(method: str, case: Case[Any]) -> Answer:
+def _explained(method: str, case: Case[Any]) -> Answer:
     document = documents().get(method)
-    try:
-        found = explanation_of(case, document)
-    except SteelyardError as error:
-        return error
-    told = {"method_version": document.version, "method_hash": document.digest()}
-    return told | ({"explanation": None} if found is None else {"explanation": plain(found)})
-
-
-def plain(found: Explanation) -> dict[str, Any]:
-    """Return an explanation ready for JSON: amounts of parts as texts in plain digits."""
-    tree: dict[str, Any] = msgspec.to_builtins(found, builtin_types=(Decimal,))
-    decimals: dict[str, Any] = _told(tree)
-    return decimals
-
-
-def _told(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    if isinstance(value, dict):
-        return {name: _told(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_told(each) for each in value]
-    return value
+    found = explanation_of(case, document)
+    tree = plain(msgspec.to_builtins(found, builtin_types=(Decimal,)))
+    return {
+        "method_version": document.version,
+        "method_hash": document.digest(),
+        "explanation": tree,
+    }
 
 
 def _text(told: dict[str, Any]) -> str:

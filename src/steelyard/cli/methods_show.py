@@ -146,8 +146,7 @@ def parameter_rows(document: MethodDocument) -> Iterator[tuple[str, str, str]]:
         if name in document.parameters:
             yield from _values(name, document.parameters[name], shape)
         else:
-            is_optional = isinstance(shape, Leaf) and shape.is_optional
-            yield name, "–" if is_optional else "with the case", _unit(shape)
+            yield name, "–" if shape.is_optional else "with the case", _unit(shape)
 
 
 def _values(path: str, value: Any, shape: Shape) -> Iterator[tuple[str, str, str]]:

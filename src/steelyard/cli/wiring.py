@@ -20,6 +20,7 @@ from steelyard.lab import (
 )
 from steelyard.quantities import InputError
 from steelyard.terms import AccountRecord, load_method
+from steelyard.terms.instants import utc_us
 from steelyard.ticks import SurfaceUpdate
 
 T = TypeVar("T")
@@ -35,7 +36,7 @@ def parse_time_us(text: str, field: str) -> int:
     1760130600000000
     """
     try:
-        moment = datetime.fromisoformat(text)
+        return utc_us(text)
     except ValueError:
         raise InputError(
             "CLIC-E01",
@@ -44,10 +45,6 @@ def parse_time_us(text: str, field: str) -> int:
             cure="write for example 2025-10-10T21:10:00Z",
             field=field,
         ) from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    whole = int(moment.replace(microsecond=0).timestamp())
-    return whole * 1_000_000 + moment.microsecond
 
 
 def required(value: T | None, field: str) -> T:

@@ -14,6 +14,7 @@ from steelyard.quantities.errors import InputError
 from steelyard.terms.stated import Account, Case, Contract, Underlying, parse_contract
 
 N = TypeVar("N", float, Decimal)
+T = TypeVar("T")
 
 
 def refuse(code: str, message: str, rule: str, cure: str, field: str) -> NoReturn:
@@ -27,6 +28,36 @@ def given(value: N | None, field: str, why: str = "the method is worked out from
         refuse("METH-E01", f"{field} is missing", why, f"state {field}", field)
     if not (isfinite(value) if isinstance(value, float) else value.is_finite()):
         refuse("METH-E05", f"{field} is {value}", "a number is finite", "mend the value", field)
+    return value
+
+
+def required(value: T | None, field: str, why: str) -> T:
+    """Return a field of the account, of a position or a question. Errors: METH-E02.
+
+    >>> required(310.0, "account.positions[0].entry_price", "a short option needs its entry")
+    310.0
+    """
+    if value is None:
+        refuse("METH-E02", f"{field} is missing", why, f"state {field}", field)
+    return value
+
+
+def required_number(value: N | None, field: str, why: str) -> N:
+    """Return a finite field of the account or of a position. Errors: METH-E02, METH-E05."""
+    return given(required(value, field, why), field)
+
+
+def bounded(value: float, field: str, of: str) -> float:
+    """Return an amount worked out from a field, if it is still a number. Errors: METH-E05.
+
+    >>> bounded(1e300, "account.positions[0].quantity", "the notional")
+    1e+300
+    """
+    if not isfinite(value):
+        refuse(
+            "METH-E05", f"{of} of {field} overflows", "every amount is a finite number",
+            "mend the quantity or the price", field,
+        )  # fmt: skip
     return value
 
 

@@ -9,10 +9,8 @@ from typing import Any
 
 import msgspec
 
-from steelyard.terms.documents.document import MethodDocument
+from steelyard.terms.documents.document import TEXTS, MethodDocument
 from steelyard.terms.documents.shapes import Keyed, Leaf, Listed, Rows, Shape, Table
-
-HEADER = ("name", "version", "valid_from", "title", "source", "currency")
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -51,7 +49,7 @@ def difference(a: MethodDocument, b: MethodDocument) -> list[Change]:
     ('parameters.net_delta_rate', 0.02, 0.03, 0.5, 'ratio')
     """
     changes: list[Change] = []
-    for name in HEADER:
+    for name in TEXTS:
         changes += _changes(name, getattr(a, name), getattr(b, name), None)
     left, right = a.shape, b.shape
     units = Table({}, "units", 0)

@@ -12,7 +12,6 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -20,8 +19,9 @@ from msgspec.structs import force_setattr
 
 from steelyard.quantities import TermsError
 from steelyard.terms.documents.faults import located, refused, unknown_name
-from steelyard.terms.documents.shapes import DEFAULT, DEPTH_MAX, Keyed, Leaf, Table
+from steelyard.terms.documents.shapes import DEFAULT, DEPTH_MAX, Keyed, Table
 from steelyard.terms.documents.units import INTEGER_MAX, Unfit, plain_text
+from steelyard.terms.instants import utc_us
 
 SCHEMA = 1
 INTEGRAL_MAX = 2**53
@@ -30,6 +30,7 @@ NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 VERSION = re.compile(r"[0-9A-Za-z]+([.+_-][0-9A-Za-z]+)*")
 CURRENCY = re.compile(r"underlying|[A-Z][A-Z0-9a-z]{0,15}")
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
+TEXTS = ("name", "version", "valid_from", "title", "source", "currency")
 FORMS = {
     "name": (NAME, "small letters, digits and single hyphens, as paradex-pm"),
     "version": (VERSION, "letters and digits in parts, as 2026.1"),
@@ -170,7 +171,7 @@ class MethodDocument(
             raise located(
                 unknown_name(name, self.units, "parameters"), method=self.name, version=self.version
             )
-        if isinstance(shape, Leaf) and shape.is_optional:
+        if shape.is_optional:
             return None
         raise self._missing(f"parameters.{name}", "the document has no default for it")
 
@@ -221,16 +222,14 @@ def instant_us(text: str) -> int:
     """
     if not INSTANT.fullmatch(text):
         raise ValueError("the instant is not of the form 2026-01-01T00:00:00Z")
-    whole, _, fraction = text.removesuffix("Z").partition(".")
-    seconds = datetime.fromisoformat(whole).replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)
-    return (seconds.days * 86_400 + seconds.seconds) * 1_000_000 + int(fraction.ljust(6, "0"))
+    return utc_us(text)
 
 
 def _check_header(document: MethodDocument) -> None:
     """Raise TERM-E11 at the first field that is not in its form, TERM-E12 if units are no table."""
     if isinstance(document.schema, bool) or document.schema != SCHEMA:
         raise _header("schema", document.schema, f"this release reads schema {SCHEMA}")
-    for name in ("name", "version", "valid_from", "title", "source", "currency"):
+    for name in TEXTS:
         value = getattr(document, name)
         try:
             plain_text(value)

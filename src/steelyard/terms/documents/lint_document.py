@@ -7,7 +7,7 @@ from typing import Any
 
 from steelyard.terms.documents.document import instant_us
 from steelyard.terms.documents.findings import Found, Rule, View
-from steelyard.terms.documents.shapes import DEFAULT, Keyed, Leaf, Listed, Shape, Table
+from steelyard.terms.documents.shapes import DEFAULT, Keyed, Listed, Shape, Table
 
 SCENARIO_CORES = frozenset({"scenario"})
 """Cores that know a parameter only by what the rules say; any other core is code of its own."""
@@ -101,8 +101,7 @@ def without_default(seen: View) -> Found:
 def left_to_the_case(seen: View) -> Found:
     """A unit without a value asks the case."""
     for name, shape in seen.document.shape.fields.items():
-        is_optional = isinstance(shape, Leaf) and shape.is_optional
-        if name not in seen.document.parameters and not is_optional:
+        if name not in seen.document.parameters and not shape.is_optional:
             yield f"parameters.{name}", f"{name} has a unit and no value"
 
 

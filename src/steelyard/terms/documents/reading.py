@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
@@ -11,15 +10,13 @@ from typing import Any, Literal
 import msgspec
 
 from steelyard.quantities import TermsError
+from steelyard.terms.decoding import fault_of
 from steelyard.terms.documents.document import MethodDocument
 from steelyard.terms.documents.faults import located, refused
 
 BYTES_MAX = 4 * 2**20
 Kind = Literal["toml", "json"]
 KINDS: dict[str, Kind] = {".toml": "toml", ".json": "json"}
-
-_PLACE = re.compile(r" - at `\$\.?(?P<path>[^`]*)`")
-_FIELD = re.compile(r"field `(?P<name>[^`]*)`")
 
 
 def load_document(path: Path | str) -> MethodDocument:
@@ -69,13 +66,11 @@ Rule: a document has the ten published fields. Cure: add name.
     try:
         return msgspec.convert(tree, MethodDocument)
     except msgspec.ValidationError as error:
-        text = str(error)
-        place, missing = _PLACE.search(text), _FIELD.search(text)
-        field = missing["name"] if missing else place["path"] if place else ""
-        if "missing" in text:
+        fault = fault_of(error)
+        field, said = fault.field(), fault.said
+        if fault.missing:
             raise _header(f"{field} is missing", "a document has the ten published fields",
                           f"add {field}", field) from None  # fmt: skip
-        said = text[: place.start()] if place else text
         raise _header(f"{field}: {said[:1].lower()}{said[1:]}", "texts stand in quotes, tables are tables",
                       f"correct {field}", field) from None  # fmt: skip
     except RecursionError:

@@ -58,6 +58,7 @@ class Rows:
     """Arrays of fixed length."""
 
     __slots__ = ("admits", "leaves")
+    is_optional = False
 
     def __init__(self, units: Any, field: str) -> None:
         if not isinstance(units, list) or not units or not all(isinstance(u, str) for u in units):
@@ -96,6 +97,7 @@ class Listed:
     """Any number of one shape."""
 
     __slots__ = ("of",)
+    is_optional = False
 
     def __init__(self, of: Any, field: str, depth: int) -> None:
         self.of = compile_shape(of, f"{field}.list", depth + 1)
@@ -118,6 +120,7 @@ class Table:
     """Fixed fields; one that is left out is asked for when the method needs it."""
 
     __slots__ = ("fields",)
+    is_optional = False
 
     def __init__(self, fields: Any, field: str, depth: int) -> None:
         if not isinstance(fields, dict):
@@ -139,7 +142,7 @@ class Table:
     def require(self, value: dict[str, Any], path: str) -> None:
         """Raise TERM-E13 if a field is missing that may not be left out."""
         for name, shape in self.fields.items():
-            if name not in value and not (isinstance(shape, Leaf) and shape.is_optional):
+            if name not in value and not shape.is_optional:
                 field = f"{path}.{name}"
                 raise refused(
                     "TERM-E13", f"{field} is missing", "a table within a list is complete",
@@ -161,6 +164,7 @@ class Keyed:
     """One entry an underlying, asset or instrument."""
 
     __slots__ = ("of",)
+    is_optional = False
 
     def __init__(self, of: Any, field: str, depth: int) -> None:
         self.of = compile_shape(of, f"{field}.keyed", depth + 1)

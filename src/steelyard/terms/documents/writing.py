@@ -6,12 +6,12 @@ import json
 import re
 from typing import Any
 
-from steelyard.terms.documents.document import MethodDocument
+from steelyard.terms.documents.document import TEXTS, MethodDocument
 from steelyard.terms.documents.faults import refused
 from steelyard.terms.documents.shapes import Keyed, Leaf, Listed, Rows, Shape, Table
 from steelyard.terms.documents.units import NUMBERS
 
-HEADER = ("schema", "name", "version", "valid_from", "title", "source", "currency")
+HEADER = ("schema", *TEXTS)
 WIDTH_MAX = 100
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")

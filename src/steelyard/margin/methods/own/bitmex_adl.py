@@ -29,8 +29,14 @@ from math import inf
 from typing import Any, NamedTuple
 
 from steelyard.margin.methods.answer import Answer
-from steelyard.margin.methods.fields import bounded, required
-from steelyard.margin.methods.needs import above_zero, given, perpetual_mark, refuse
+from steelyard.margin.methods.needs import (
+    above_zero,
+    bounded,
+    given,
+    perpetual_mark,
+    refuse,
+    required_number,
+)
 from steelyard.terms.documents import MethodDocument
 from steelyard.terms.stated import Case, Position, parse_contract
 
@@ -153,9 +159,9 @@ def _holder(position: Position[float], account: str, mark: float, field: str) ->
     is_inverse = position.contract == "inverse"
     why = "a holder is ranked by entry, mark and bankruptcy price"
     at = f"{field}.entry_price"
-    entry = above_zero(required(position.entry_price, at, why), at)
+    entry = above_zero(required_number(position.entry_price, at, why), at)
     at = f"{field}.bankruptcy_price"
-    bankruptcy = required(position.bankruptcy_price, at, why)
+    bankruptcy = required_number(position.bankruptcy_price, at, why)
     # A linear long without leverage is bankrupt at 0; no inverse value exists there.
     if is_inverse or bankruptcy < 0.0:
         above_zero(bankruptcy, at)

@@ -35,14 +35,15 @@ from math import inf
 from typing import Any, NamedTuple
 
 from steelyard.margin.methods.answer import Answer, Part
-from steelyard.margin.methods.fields import bounded, required
 from steelyard.margin.methods.needs import (
     above_zero,
+    bounded,
     contracts_of,
     given,
     index_price,
     parameter,
     refuse,
+    required_number,
 )
 from steelyard.terms.documents import MethodDocument
 from steelyard.terms.stated import Account, Case, Contract, Position
@@ -246,7 +247,7 @@ def _option(
     if mark < 0.0:
         above_zero(mark, at)
     why = "a short option's initial requirement holds what it was sold for"
-    entry = required(position.entry_price, f"{field}.entry_price", why)
+    entry = required_number(position.entry_price, f"{field}.entry_price", why)
     index = index_price(case, contract.underlying)
     initial, maintenance = short_option(
         index, mark, entry, contract.strike, contract.is_call, rates
@@ -260,12 +261,16 @@ def _option(
 
 def _entry(position: Position[float], field: str) -> float:
     at = f"{field}.entry_price"
-    return above_zero(required(position.entry_price, at, "a contract is margined by its entry"), at)
+    return above_zero(
+        required_number(position.entry_price, at, "a contract is margined by its entry"), at
+    )
 
 
 def _leverage(position: Position[float], field: str) -> float:
     at = f"{field}.leverage"
-    return above_zero(required(position.leverage, at, "its margin is its value over leverage"), at)
+    return above_zero(
+        required_number(position.leverage, at, "its margin is its value over leverage"), at
+    )
 
 
 def _side(position: Position[float]) -> float:

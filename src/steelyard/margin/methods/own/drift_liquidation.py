@@ -11,13 +11,12 @@ from typing import Any
 
 import msgspec
 
-from steelyard.margin.methods.needs import given, refuse, underlying_of
+from steelyard.margin.methods.needs import given, refuse, required, underlying_of
 from steelyard.margin.methods.own.exact import (
     amount,
     floored,
     not_negative,
     question,
-    required,
 )
 from steelyard.quantities import ceil_div, mul_div_ceil
 from steelyard.terms.documents import MethodDocument

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from steelyard.margin.methods.needs import refuse
+from steelyard.margin.methods.needs import refuse, required
 from steelyard.margin.methods.own.dydx_positions import DECIMALS, Held, maintenance_of
 from steelyard.margin.methods.own.exact import (
     amount,
@@ -20,7 +20,6 @@ from steelyard.margin.methods.own.exact import (
     floored,
     not_negative,
     question,
-    required,
     truncated,
 )
 from steelyard.quantities import PPM, mul_div_floor

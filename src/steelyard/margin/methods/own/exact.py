@@ -6,7 +6,6 @@ places nothing is rounded here. A float stands for the shortest decimal that nam
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
@@ -15,14 +14,13 @@ from typing import TypeVar
 import msgspec
 
 from steelyard.margin.methods.needs import refuse
+from steelyard.terms.decoding import fault_of
 
 DIGITS_MAX = 40
 DECIMALS_MAX = 400
 
 Stated = Decimal | float | int | str
 T = TypeVar("T")
-
-_PLACE = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
 
 
 def exact(value: Stated, field: str) -> Fraction:
@@ -103,19 +101,10 @@ def question(raw: msgspec.Raw, decoder: msgspec.json.Decoder[T], table: str) -> 
     try:
         return decoder.decode(raw)
     except msgspec.MsgspecError as error:
-        text = str(error)
-        place = _PLACE.search(text)
-        field = f"{table}.{place['path']}" if place and place["path"] else table
-        said = text[: place.start()] if place else text
+        fault = fault_of(error)
+        field, said = fault.field(table), fault.said
         refuse(
             "METH-E02", f"{field}: {said[:1].lower()}{said[1:]}",
             "amounts are decimal texts, counts of slots are integers",
             "write the value as the method's description says", field,
         )  # fmt: skip
-
-
-def required(value: T | None, field: str, why: str) -> T:
-    """Return a value that a question cannot do without. Errors: METH-E02."""
-    if value is None:
-        refuse("METH-E02", f"{field} is missing", why, f"state {field}", field)
-    return value

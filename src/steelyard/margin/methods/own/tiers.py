@@ -32,8 +32,15 @@ from math import inf
 from typing import Any, NamedTuple
 
 from steelyard.margin.methods.answer import Answer, Part
-from steelyard.margin.methods.fields import bounded, required
-from steelyard.margin.methods.needs import above_zero, contracts_of, given, perpetual_mark, refuse
+from steelyard.margin.methods.needs import (
+    above_zero,
+    bounded,
+    contracts_of,
+    given,
+    perpetual_mark,
+    refuse,
+    required_number,
+)
 from steelyard.terms.documents import MethodDocument
 from steelyard.terms.stated import Case, Position
 
@@ -221,7 +228,7 @@ def _held(case: Case[float], document: MethodDocument) -> list[Held]:
 
 
 def _isolated_margin(each: Held) -> float:
-    return required(
+    return required_number(
         each.position.isolated_margin,
         f"{each.field}.isolated_margin",
         "an isolated position is liquidated on its own margin",

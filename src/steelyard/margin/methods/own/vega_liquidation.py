@@ -28,6 +28,7 @@ from steelyard.margin.methods.own.vega_market import (
     single_market,
 )
 from steelyard.margin.methods.own.vega_numbers import QUOTIENT, ZERO, exact, parameter_at
+from steelyard.terms.decoding import fault_of
 from steelyard.terms.stated import Case
 
 NOTHING = (b"", b"null")
@@ -52,11 +53,9 @@ def question_of(text: msgspec.Raw, name: str, form: type[Question]) -> Question:
     try:
         return msgspec.json.decode(text, type=form)
     except msgspec.ValidationError as error:
-        said, _, path = str(error).partition(" - at `$")
-        missing = said.split("`")[1] if said.startswith("Object missing") else ""
-        field = name + path.rstrip("`") + (f".{missing}" if missing else "")
-        fields = ", ".join(form.__struct_fields__)
-        refuse("METH-E02", f"{field}: {said}", f"{name} has {fields}", f"mend {field}", field)
+        fault = fault_of(error)
+        field, fields = fault.field(name), ", ".join(form.__struct_fields__)
+        refuse("METH-E02", f"{field}: {fault.said}", f"{name} has {fields}", f"mend {field}", field)
 
 
 def liquidation_price(
