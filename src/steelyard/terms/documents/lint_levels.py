@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from math import inf
 
-from steelyard.terms.documents.findings import Found, Group, Rule, Value, View, shown
+from steelyard.terms.documents.findings import Found, Rule, Value, View, shown
 
 INITIAL = frozenset({"initial", "im"})
 MAINTENANCE = frozenset({"maintenance", "mm"})
@@ -16,25 +17,18 @@ OPPOSITES = (("min", "max"), ("lower", "upper"), ("floor", "cap"), ("floor", "ce
 PPM_TINY = 10e-6
 
 
-def pairs(group: Group) -> Iterator[tuple[Value, Value]]:
-    """Yield (initial, maintenance) of numbers whose names differ in that word alone."""
-    by_rest = {
-        (each.words - MAINTENANCE, each.unit): each
-        for each in group.values.values()
-        if each.words & MAINTENANCE and each.number is not None
-    }
-    for each in group.values.values():
-        other = by_rest.get((each.words - INITIAL, each.unit))
-        if each.words & INITIAL and each.number is not None and other is not None:
-            yield each, other
-
-
-def _both(seen: View) -> Iterator[tuple[Value, Value, float, float]]:
+def pairs(seen: View) -> Iterator[tuple[Value, Value, float, float]]:
+    """Yield (initial, maintenance) and their numbers where names differ in that word alone."""
     for group in seen.groups:
-        for initial, kept in pairs(group):
-            assert initial.number is not None
-            assert kept.number is not None
-            yield initial, kept, initial.number, kept.number
+        by_rest = {
+            (each.words - MAINTENANCE, each.unit): (each, each.number)
+            for each in group.values.values()
+            if each.words & MAINTENANCE and each.number is not None
+        }
+        for each in group.values.values():
+            kept = by_rest.get((each.words - INITIAL, each.unit))
+            if each.words & INITIAL and each.number is not None and kept is not None:
+                yield each, kept[0], each.number, kept[1]
 
 
 def _below(initial: Value, kept: Value) -> tuple[str, str]:
@@ -45,7 +39,7 @@ def _below(initial: Value, kept: Value) -> tuple[str, str]:
 
 def initial_below_maintenance(seen: View) -> Found:
     """Opening must not need less than keeping; weights of assets the other way round."""
-    for initial, kept, opens, keeps in _both(seen):
+    for initial, kept, opens, keeps in pairs(seen):
         if initial.words & (CHARGES | {"haircut"}):
             continue
         if "weight" in initial.words and "liability" not in initial.words:
@@ -60,14 +54,14 @@ def initial_below_maintenance(seen: View) -> Found:
 
 def initial_charge_below(seen: View) -> Found:
     """Charges named by a percentage are often added one on top of the other."""
-    for initial, kept, opens, keeps in _both(seen):
+    for initial, kept, opens, keeps in pairs(seen):
         if initial.words & CHARGES and opens < keeps:
             yield _below(initial, kept)
 
 
 def initial_haircut_below(seen: View) -> Found:
     """The initial haircut is at least that of maintenance."""
-    for initial, kept, opens, keeps in _both(seen):
+    for initial, kept, opens, keeps in pairs(seen):
         if "haircut" in initial.words and opens < keeps:
             yield _below(initial, kept)
 
@@ -78,25 +72,30 @@ def _numbers(seen: View) -> Iterator[tuple[Value, float]]:
             yield each, each.number
 
 
-def haircut_outside(seen: View) -> Found:
-    """A haircut is a share."""
-    for each, number in _numbers(seen):
-        if "haircut" in each.words and not 0.0 <= number <= 1.0:
-            yield each.path, f"a haircut of {number:g}"
+def _outside(words: set[str], least: float, most: float, said: str) -> Callable[[View], Found]:
+    """Return what finds the numbers with these words in their name that lie outside of bounds."""
+
+    def find(seen: View) -> Found:
+        for each, number in _numbers(seen):
+            if words <= each.words and not least <= number <= most:
+                yield each.path, said.format(number)
+
+    return find
 
 
-def short_discount_below(seen: View) -> Found:
-    """What is owed must not be made smaller."""
-    for each, number in _numbers(seen):
-        if {"short", "discount"} <= each.words and number < 1.0:
-            yield each.path, f"short options count with {number:g} of what closing them costs"
-
-
-def long_discount_above(seen: View) -> Found:
-    """What is held must not be made larger."""
-    for each, number in _numbers(seen):
-        if {"long", "discount"} <= each.words and not 0.0 <= number <= 1.0:
-            yield each.path, f"long options count with {number:g} of their value"
+haircut_outside = _outside({"haircut"}, 0.0, 1.0, "a haircut of {:g}")
+short_discount_below = _outside(
+    {"short", "discount"}, 1.0, inf, "short options count with {:g} of what closing them costs"
+)
+long_discount_above = _outside(
+    {"long", "discount"}, 0.0, 1.0, "long options count with {:g} of their value"
+)
+liability_weight_below = _outside(
+    {"liability", "weight"}, 1.0, inf, "a debt counts with {:g} of its value"
+)
+asset_weight_outside = _outside(
+    {"asset", "weight"}, 0.0, 1.0, "an asset counts with {:g} of its value"
+)
 
 
 def maintenance_factor_zero(seen: View) -> Found:
@@ -141,20 +140,6 @@ def floor_of_no_time(seen: View) -> Found:
     for each, number in _numbers(seen):
         if each.unit in ("days", "seconds", "years") and "floor" in each.words and number <= 0.0:
             yield each.path, f"the shortest term is {number:g} {each.unit}"
-
-
-def liability_weight_below(seen: View) -> Found:
-    """A debt counts in full at least."""
-    for each, number in _numbers(seen):
-        if {"liability", "weight"} <= each.words and number < 1.0:
-            yield each.path, f"a debt counts with {number:g} of its value"
-
-
-def asset_weight_outside(seen: View) -> Found:
-    """An asset counts in full at most."""
-    for each, number in _numbers(seen):
-        if {"asset", "weight"} <= each.words and not 0.0 <= number <= 1.0:
-            yield each.path, f"an asset counts with {number:g} of its value"
 
 
 def volatility_falls_to_zero(seen: View) -> Found:
