@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from steelyard.cli.case_lines import Answer, Calculation, Family, each
@@ -72,11 +73,7 @@ def _placed(
 
 
 def _historical(case: HistoricalCase) -> dict[str, Any]:
-    found = historical_risk(case.pnl, case.confidence)
-    return {
-        "value_at_risk": found.value_at_risk,
-        "expected_shortfall": found.expected_shortfall,
-    }
+    return asdict(historical_risk(case.pnl, case.confidence))
 
 
 def _parametric(case: ParametricCase) -> dict[str, Any]:
@@ -86,11 +83,7 @@ def _parametric(case: ParametricCase) -> dict[str, Any]:
         degrees_of_freedom=case.degrees_of_freedom, horizon_days=case.horizon_days,
         volatility_days=case.volatility_days,
     )  # fmt: skip
-    return {
-        "standard_deviation": found.standard_deviation,
-        "value_at_risk": found.value_at_risk,
-        "expected_shortfall": found.expected_shortfall,
-    }
+    return asdict(found)
 
 
 def _ewma(case: EwmaCase) -> dict[str, Any]:
@@ -104,22 +97,14 @@ def _garch(case: GarchCase) -> dict[str, Any]:
     found = garch_update(
         update.previous_volatility, update.day_return, update.omega, update.alpha, update.beta
     )
-    return {
-        "variance": found.variance,
-        "volatility": found.volatility,
-        "long_run_variance": found.long_run_variance,
-    }
+    return asdict(found)
 
 
 def _kupiec(case: KupiecCase) -> dict[str, Any]:
     found = kupiec_test(
         case.observations, case.exceptions, case.tail_probability, case.test_confidence
     )
-    return {
-        "likelihood_ratio": found.likelihood_ratio,
-        "p_value": found.p_value,
-        "reject": found.reject,
-    }
+    return asdict(found)
 
 
 def _acceptance(case: AcceptanceCase) -> dict[str, Any]:
@@ -131,12 +116,7 @@ def _acceptance(case: AcceptanceCase) -> dict[str, Any]:
 def _christoffersen(case: ChristoffersenCase) -> dict[str, Any]:
     given = case.transitions
     found = christoffersen_test(given.n00, given.n01, given.n10, given.n11)
-    answer = {
-        "pi0": found.pi0,
-        "pi1": found.pi1,
-        "pi": found.pi,
-        "lr_independence": found.lr_independence,
-    }
+    answer = asdict(found)
     days, count, share = case.observations, case.exceptions, case.tail_probability
     if days is not None and count is not None and share is not None:
         ratio = kupiec_ratio(days, count, share)
@@ -170,13 +150,7 @@ def _bond(case: BondCase) -> dict[str, Any]:
             "flat_rate", f"the curve has {said} of flat_rate and zero_rates",
             "a curve is flat_rate or zero_rates", "give one of the two",
         )  # fmt: skip
-    found = bond_value(payments, rates)
-    return {
-        "price": found.price,
-        "yield_continuous": found.yield_continuous,
-        "duration": found.duration,
-        "rate_01": found.rate_01,
-    }
+    return asdict(bond_value(payments, rates))
 
 
 def _dated_bond(case: DatedBondCase) -> dict[str, Any]:
@@ -192,12 +166,7 @@ def _dated_bond(case: DatedBondCase) -> dict[str, Any]:
 def _annual(case: AnnualCase) -> dict[str, Any]:
     swap = case.cds
     found = annual_swap(swap.default_probability, swap.recovery, swap.rate, swap.time_to_maturity)
-    return {
-        "payments": found.payments,
-        "payoff": found.payoff,
-        "accrual": found.accrual,
-        "fair_spread": found.fair_spread,
-    }
+    return asdict(found)
 
 
 def _isda(case: IsdaCase) -> dict[str, Any]:

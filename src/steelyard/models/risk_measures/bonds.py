@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from math import exp, fsum, log
@@ -120,12 +120,17 @@ def bond_value(payments: Payments, rates: tuple[float, ...]) -> BondValue:
     return BondValue(price, found, duration, duration * price * BASIS_POINT)
 
 
-def _log_price(payments: Payments, rate: float) -> tuple[float, float]:
-    """Return ln Σ c·e^(−y·t) and the duration, which is minus its slope; no rate overflows."""
-    powers = [-rate * time for time in payments.times]
+def _values(payments: Payments, rates: Sequence[float]) -> tuple[float, list[float]]:
+    """Return the largest power −r·t, and the payments' values divided by its exponential."""
+    powers = [-rate * time for time, rate in zip(payments.times, rates, strict=True)]
     largest = max(powers)
     pairs = zip(powers, payments.amounts, strict=True)
-    parts = [amount * exp(power - largest) for power, amount in pairs]
+    return largest, [amount * exp(power - largest) for power, amount in pairs]
+
+
+def _log_price(payments: Payments, rate: float) -> tuple[float, float]:
+    """Return ln Σ c·e^(−y·t) and the duration, which is minus its slope; no rate overflows."""
+    largest, parts = _values(payments, [rate] * len(payments.times))
     total = fsum(parts)
     moment = fsum(time * part for time, part in zip(payments.times, parts, strict=True))
     return largest + log(total), moment / total
@@ -136,10 +141,8 @@ def _one_yield(payments: Payments, rates: tuple[float, ...]) -> float:
     low, high = min(rates), max(rates)
     if low == high or len(rates) == 1:
         return low
-    powers = [-rate * time for time, rate in zip(payments.times, rates, strict=True)]
-    largest = max(powers)
-    pairs = zip(powers, payments.amounts, strict=True)
-    target = largest + log(fsum(amount * exp(power - largest) for power, amount in pairs))
+    largest, parts = _values(payments, rates)
+    target = largest + log(fsum(parts))
     rate = 0.5 * (low + high)
     for _ in range(STEPS_MAX):
         value, duration = _log_price(payments, rate)
