@@ -42,6 +42,25 @@ def own_answer(case: dict[str, Any]) -> Answer:
     return answer
 
 
+def told(case: dict[str, Any]) -> dict[str, Any]:
+    """Return what is printed of a case of a method whose core is a module of `own`."""
+    return printed(own_answer(case))
+
+
+def requirements(case: dict[str, Any]) -> tuple[str, str]:
+    """Return the initial and the maintenance requirement of such a case, as they are printed."""
+    said = told(case)
+    return said["initial_requirement"], said["maintenance_requirement"]
+
+
+def micros(value: Any) -> int:
+    """Return an amount of six decimals as its whole millionths, of any length."""
+    text = value if isinstance(value, str) else f"{value:f}"
+    whole, _, decimals = text.partition(".")
+    assert len(decimals) == 6
+    return int(whole + decimals)
+
+
 def check_case(line: str | bytes | dict[str, Any], answer: Answer | dict[str, Any]) -> None:
     """Raise AssertionError with every path at which an answer misses what its line expects."""
     case = line if isinstance(line, dict) else json.loads(line, parse_float=Decimal)

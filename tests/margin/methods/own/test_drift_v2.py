@@ -18,7 +18,14 @@ from steelyard.margin.methods.own.drift_weights import scaled_weight, size_disco
 from steelyard.quantities.errors import InputError
 from steelyard.terms.documents import documents
 from steelyard.terms.stated import Case
-from tests.support.method_cases import case_lines, check_case, own_answer, printed
+from tests.support.method_cases import (
+    case_lines,
+    check_case,
+    micros,
+    own_answer,
+    requirements,
+    told,
+)
 
 RATIOS = {"initial_margin_ratio": "0.1", "maintenance_margin_ratio": "0.05"}
 MARKET = {"underlyings": {"SOL": {"index_price": "100"}}}
@@ -55,23 +62,6 @@ def weighed(balance: str, asset: dict[str, str] | None = None, **entry: str) -> 
         market={} if asset is None else {"assets": {"SOL": asset}},
     )
     return told(case).get("native")
-
-
-def told(case: dict[str, Any]) -> dict[str, Any]:
-    return printed(own_answer(case))
-
-
-def requirements(case: dict[str, Any]) -> tuple[str, str]:
-    said = told(case)
-    return said["initial_requirement"], said["maintenance_requirement"]
-
-
-def micros(value: Any) -> int:
-    """Return an amount of six decimals as its whole millionths, of any length."""
-    text = value if isinstance(value, str) else f"{value:f}"
-    whole, _, decimals = text.partition(".")
-    assert len(decimals) == 6
-    return int(whole + decimals)
 
 
 @pytest.mark.parametrize("line", case_lines("drift-v2"), ids=lambda line: line["case"])

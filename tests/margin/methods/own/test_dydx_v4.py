@@ -17,7 +17,14 @@ from steelyard.margin.methods.own.dydx_v4 import answer
 from steelyard.quantities.errors import InputError
 from steelyard.terms.documents import documents
 from steelyard.terms.stated import Case
-from tests.support.method_cases import case_lines, check_case, own_answer, printed
+from tests.support.method_cases import (
+    case_lines,
+    check_case,
+    micros,
+    own_answer,
+    requirements,
+    told,
+)
 
 TIER = {"initial_margin_ppm": 200_000, "maintenance_fraction_ppm": 500_000}
 CAPS = {"open_interest_lower_cap": "1", "open_interest_upper_cap": "2"}
@@ -42,15 +49,6 @@ def account(
     }  # fmt: skip
 
 
-def told(case: dict[str, Any]) -> dict[str, Any]:
-    return printed(own_answer(case))
-
-
-def requirements(case: dict[str, Any]) -> tuple[str, str]:
-    said = told(case)
-    return said["initial_requirement"], said["maintenance_requirement"]
-
-
 def closing(quantity: str, **more: Any) -> dict[str, Any]:
     return {"instrument": "BTC-PERPETUAL", "quantity": quantity, **more}
 
@@ -59,14 +57,6 @@ def plus(a: str, b: str) -> str:
     """Return the exact sum of two decimal texts."""
     with localcontext(prec=200):
         return f"{Decimal(a) + Decimal(b):f}"
-
-
-def micros(value: Any) -> int:
-    """Return an amount of six decimals as its whole millionths, of any length."""
-    text = value if isinstance(value, str) else f"{value:f}"
-    whole, _, decimals = text.partition(".")
-    assert len(decimals) == 6
-    return int(whole + decimals)
 
 
 @pytest.mark.parametrize("line", case_lines("dydx-v4"), ids=lambda line: line["case"])
