@@ -27,14 +27,15 @@ from steelyard.margin.methods.core.instruments import (
 from steelyard.margin.methods.core.prepared import Prepared
 from steelyard.margin.methods.core.rules import SCOPES, circular
 from steelyard.margin.methods.core.scan import fill_scan
+from steelyard.margin.methods.core.settlement import losses
 from steelyard.quantities.errors import InputError
 
 LEG, EXPIRY, UNDERLYING, ACCOUNT = range(4)
 _LEG_NAMES = frozenset(
     (*POSITION_NAMES, *INSTRUMENT_NAMES, *KIND_NAMES, "quantity", "delta", "pnl", "model_value")
 )
-_EXPIRY_FEATURES = frozenset(("naked_shorts", "worst_payoff"))
-_UNIT_NAMES = frozenset((*UNDERLYING_NAMES, "scan_min"))
+_EXPIRY_FEATURES = frozenset(("naked_shorts", "worst_payoff", "maximum_loss"))
+_UNIT_NAMES = frozenset((*UNDERLYING_NAMES, "scan_min", "maximum_loss"))
 _ACCOUNT_NAMES = frozenset((*ACCOUNT_NAMES, "cash", "settlement_price"))
 _EMPTY = np.empty((0, 0))
 
@@ -177,6 +178,8 @@ class Evaluation:
     # Numbers of the market and of the books
 
     def _given(self, name: str, scope: int) -> Any:
+        if name == "maximum_loss":
+            return self._maximum_loss(scope)
         if scope == LEG:
             return self._given_leg(name)
         if scope == EXPIRY:
@@ -245,6 +248,18 @@ class Evaluation:
             return value
         grad = np.zeros((len(value), len(share)))
         grad[self.segments.leg_group, np.arange(len(share))] = share
+        return Dual(value, grad)
+
+    def _maximum_loss(self, scope: int) -> Any:
+        """Return what the legs of each expiry, or of each unit, lose at most from their marks."""
+        parts = self.segments
+        starts = parts.group_start if scope == EXPIRY else parts.group_start[parts.unit_start]
+        value, share = losses(self.prepared, self.books, starts)
+        if not self.is_dual:
+            return value
+        owner = parts.leg_group if scope == EXPIRY else parts.group_unit[parts.leg_group]
+        grad = np.zeros((len(value), len(share)))
+        grad[owner, np.arange(len(share))] = share
         return Dual(value, grad)
 
     # The scan

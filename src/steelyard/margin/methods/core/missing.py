@@ -22,7 +22,7 @@ from steelyard.quantities.errors import InputError
 Rows = NDArray[np.bool_]
 _FIELDS = {"stated_delta": "delta"}
 # What names of the scan and of models are made of is known to the prepared tables, not to formulas.
-_OF_TABLES = frozenset(("scan_min", "delta", "model_value", "model_delta"))
+_OF_TABLES = frozenset(("scan_min", "maximum_loss", "delta", "model_value", "model_delta"))
 
 
 def missing_input(evaluation: Evaluation) -> InputError | None:
