@@ -7,6 +7,8 @@
     collateral    which coins count beside cash: "none", "base" (the underlying's own), "any"
     by            parameter tables with an entry an underlying ("underlying") or a coin ("asset")
     choice        a parameter that names one of several sets of numbers
+    refuses       what a statement may not hold: margin modes, open orders, inverse contracts
+    move_unit     a formula of an underlying: what its moves are told in, where they count in something
     market        formulas of an instrument, from the market alone (worked out once for all accounts)
     leg, expiry, underlying, account
                   formulas of one position, of one expiry in an account, of one underlying in it, of it all
@@ -33,6 +35,7 @@ from steelyard.terms.documents import MethodDocument
 
 SCOPES = ("leg", "expiry", "underlying", "account")
 Texts = dict[str, str]
+Refusal = Literal["portfolio", "cross", "isolated", "fully_collateralised", "orders", "inverse"]
 
 
 class OptionRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -49,6 +52,7 @@ class OptionRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     value: str = "premium"
     discount_long: str = ""
     discount_short: str = ""
+    contract_size: str = "1"
     contract_size: str = "1"
 
 
@@ -99,6 +103,8 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     collateral: Literal["none", "base", "any"] = "none"
     by: dict[str, Literal["underlying", "asset"]] = {}
     choice: dict[str, dict[str, dict[str, Any]]] = {}
+    refuses: tuple[Refusal, ...] = ()
+    move_unit: str = "1"
     given_arrays: str = ""
     array_sign: float = 1.0
     market: Texts = {}
