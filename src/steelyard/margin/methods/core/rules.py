@@ -53,7 +53,6 @@ class OptionRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     discount_long: str = ""
     discount_short: str = ""
     contract_size: str = "1"
-    contract_size: str = "1"
 
 
 class LinearRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
