@@ -1,0 +1,156 @@
+"""One unit of a batch on its own: as the case that its holder would state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from steelyard.margin.methods.batch.columns import Batch, Flags, Places, account_of
+from steelyard.margin.methods.batch.units import WHOLE, Units
+from steelyard.margin.methods.core.rules import Rules
+from steelyard.margin.methods.registry import core_of
+from steelyard.quantities.errors import InputError, SteelyardError
+from steelyard.terms.documents import MethodDocument
+from steelyard.terms.stated import Account, Case, Market, Position
+
+Levels = tuple[float, float, float]
+
+
+class Alone:
+    """Units of a batch, each to be asked for as a case; the document has the parameters in it."""
+
+    def __init__(
+        self,
+        batch: Batch,
+        market: Market[Any],
+        document: MethodDocument,
+        units: Units,
+        rules: Rules,
+    ) -> None:
+        self.batch = batch
+        self.market = market
+        self.document = document
+        self.units = units
+        self.rules = rules
+        self.core = core_of(document)
+        self._of_legs: tuple[Places, Places] | None = None
+        self._of_balances: tuple[Places, Places] | None = None
+
+    def case(self, unit: int) -> Case[float]:
+        """Return the case of a unit. Errors: METH-E03 for two balances of one asset."""
+        self._check_given(unit)
+        place = int(self.units.account[unit])
+        account = account_of(self.batch, place, float, self._legs(unit), self._balances(unit))
+        if int(self.units.start[place]) != unit:
+            account = msgspec.structs.replace(account, **dict.fromkeys(self.batch.given, None))
+        return Case(
+            str(self.batch.accounts[place]), self.document.name, market=self.market_of(unit),
+            account=account,
+        )  # fmt: skip
+
+    def _check_given(self, unit: int) -> None:
+        """Raise METH-E04 where amounts are given for an account of several ledgers."""
+        place = int(self.units.account[unit])
+        count = int(self.units.start[place + 1] - self.units.start[place])
+        if count < 2 or self.rules.settlement != "underlying":
+            return
+        for name, column in self.batch.given.items():
+            if column[place] == column[place]:
+                raise InputError(
+                    "METH-E04",
+                    f"account.{name} belongs to one ledger, and the account has {count}",
+                    rule=f"{self.document.name} keeps a ledger for each underlying",
+                    cure="state the ledgers as accounts of their own",
+                    field=f"account.{name}",
+                )
+
+    def market_of(self, unit: int) -> Market[Any]:
+        """Return the market; of a ledger without contracts that of its own underlying alone."""
+        under = int(self.units.underlying[unit])
+        if under == WHOLE or len(self._legs(unit)):
+            return self.market
+        name = self.units.names[under]
+        stated = self.market.underlyings.get(name)
+        if stated is None:
+            return self.market
+        return msgspec.structs.replace(self.market, underlyings={name: stated})
+
+    def margins(self, unit: int) -> Levels | SteelyardError:
+        """Return equity and requirements of a unit, NaN where its method says none, or its error."""
+        batch, under = self.batch, int(self.units.underlying[unit])
+        try:
+            answer = self.core.answer(self.case(unit), self.document)
+        except SteelyardError as error:
+            error.where.setdefault("account", batch.accounts[int(self.units.account[unit])])
+            if under != WHOLE and len(self.units.names) > 1:
+                error.where.setdefault("underlying", self.units.names[under])
+            return error
+        except ArithmeticError:
+            return beyond(batch.accounts[int(self.units.account[unit])])
+        levels = (answer.equity, answer.initial_requirement, answer.maintenance_requirement)
+        equity, initial, maintenance = (
+            float("nan") if level is None else float(level) for level in levels
+        )
+        return equity, initial, maintenance
+
+    def stopping(self, places: Places) -> Flags:
+        """Return the units that hold an instrument or a coin whose numbers stop any run they are in."""
+        batch, units = self.batch, self.units
+        inside = np.zeros(len(units) + 1, bool)
+        inside[places] = True
+        legs = np.flatnonzero(inside[units.leg_unit])
+        coins = np.flatnonzero(inside[units.balance_unit] & (units.balance_unit >= 0))
+        stops = np.zeros(len(units), bool)
+        for row, at in ((batch.instrument, legs), (batch.balance_asset, coins)):
+            names = batch.instruments if row is batch.instrument else batch.assets
+            codes = np.unique(row[at]).tolist()
+            bad = [code for code in codes if self._stops(names[code], row is batch.instrument)]
+            unit = units.leg_unit if row is batch.instrument else units.balance_unit
+            stops[unit[at[np.isin(row[at], bad)]]] = True
+        return np.asarray(stops[places])
+
+    def _stops(self, name: str, is_contract: bool) -> bool:
+        """Tell whether an account of one unit of this alone is stopped by something that stops all."""
+        account: Account[float] = (
+            Account(positions=(Position(name, 1.0),))
+            if is_contract
+            else Account(balances={name: 1.0})
+        )
+        case = Case("one", self.document.name, market=self.market, account=account)
+        try:
+            self.core.answer(case, self.document)
+        except (SteelyardError, ArithmeticError):
+            return True
+        return False
+
+    def _legs(self, unit: int) -> Places:
+        if self._of_legs is None:
+            self._of_legs = _grouped(self.units.leg_unit, len(self.units))
+        order, start = self._of_legs
+        return order[start[unit] : start[unit + 1]]
+
+    def _balances(self, unit: int) -> Places:
+        if self._of_balances is None:
+            self._of_balances = _grouped(self.units.balance_unit, len(self.units))
+        order, start = self._of_balances
+        return order[start[unit] : start[unit + 1]]
+
+
+def beyond(account: object) -> InputError:
+    """Return the error of a result that no number holds."""
+    return InputError(
+        "METH-E05",
+        "a result is beyond what a number can hold",
+        rule="a result is a finite number",
+        cure="bring the inputs nearer to what a market shows",
+        field="account",
+        account=account,
+    )
+
+
+def _grouped(unit: Places, units: int) -> tuple[Places, Places]:
+    """Return rows by unit, in their order within one, and where each unit's begin."""
+    order = np.argsort(unit, kind="stable")
+    return order, np.searchsorted(unit[order], np.arange(units + 1))

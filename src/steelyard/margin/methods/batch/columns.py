@@ -1,0 +1,210 @@
+"""Accounts in columns as somebody states them, and any one of them as an `Account` of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.margin.methods.batch.order import sorted_by
+from steelyard.quantities.errors import InputError
+from steelyard.terms.stated import Account, Contract, Position, parse_contract
+
+Floats = NDArray[np.float64]
+Places = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+Objects = NDArray[np.object_]
+
+# Numbers that a position may state, in the order of `Position`; delta is a plain float everywhere.
+STATED_NUMBERS = (
+    "entry_price", "mark_price", "unrealised_pnl", "unrealised_funding", "isolated_margin",
+    "leverage", "bankruptcy_price", "delta",
+)  # fmt: skip
+STATED_TEXTS = ("contract", "account")
+GIVEN_AMOUNTS = (
+    "margin_balance", "order_margin", "spot_margin", "mmp_margin", "open_orders_margin",
+    "correlation_contingency",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Batch:
+    """n accounts, L positions, B balances; accounts, instruments and assets by their places in lists.
+
+    accounts, instruments, assets: names, each once. account (L,) int64, instrument (L,) int64,
+    quantity (L,); stated: name -> (L,), NaN where a position does not say; texts: name -> (L,) of texts
+    or None. balance_account, balance_asset (B,) int64, amount (B,). modes: a mode or None an account;
+    given: name -> (n,), NaN where an account does not say. exact: the same numbers as decimals, where
+    they were stated so ("quantity", "amount" or a stated name -> objects).
+    """
+
+    accounts: Sequence[Any]
+    instruments: Sequence[str]
+    account: Places
+    instrument: Places
+    quantity: Floats
+    assets: Sequence[str] = ()
+    balance_account: Places = field(default_factory=lambda: np.zeros(0, np.int64))
+    balance_asset: Places = field(default_factory=lambda: np.zeros(0, np.int64))
+    amount: Floats = field(default_factory=lambda: np.zeros(0))
+    stated: dict[str, Floats] = field(default_factory=dict)
+    texts: dict[str, Objects] = field(default_factory=dict)
+    modes: Sequence[str | None] | None = None
+    given: dict[str, Floats] = field(default_factory=dict)
+    exact: dict[str, Objects] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.accounts)
+
+    @cached_property
+    def contracts(self) -> list[Contract | None]:
+        """What each instrument's name says, None where it is no contract's name."""
+        return [_contract(name) for name in self.instruments]
+
+    @cached_property
+    def rank(self) -> Places:
+        """The place of each instrument in the order of the scenario core's legs."""
+        keys = [
+            ("", "", False, 0.0, False, name)
+            if c is None
+            else (c.underlying, c.day, c.kind == "option", c.strike, not c.is_call, c.name)
+            for name, c in zip(self.instruments, self.contracts, strict=True)
+        ]
+        order = sorted(range(len(keys)), key=keys.__getitem__)
+        rank = np.empty(len(keys), np.int64)
+        rank[order] = np.arange(len(keys))
+        return rank
+
+    @cached_property
+    def order(self) -> Places:
+        """The positions by account, then by instrument in the order of the core's legs."""
+        found = sorted_by(
+            self.account, self.rank[self.instrument], len(self), len(self.instruments)
+        )
+        return np.arange(len(self.account)) if found is None else found
+
+    @cached_property
+    def by_account(self) -> tuple[Places, Places]:
+        """The positions by account as they stand, and where those of each account begin, (n + 1,)."""
+        zero = np.zeros(len(self.account), np.int64)
+        found = sorted_by(self.account, zero, len(self), 1)
+        return _starts(self.account, found, len(self))
+
+    @cached_property
+    def balances_by_account(self) -> tuple[Places, Places]:
+        """The balances by account as they stand, and where those of each account begin, (n + 1,)."""
+        zero = np.zeros(len(self.balance_account), np.int64)
+        found = sorted_by(self.balance_account, zero, len(self), 1)
+        return _starts(self.balance_account, found, len(self))
+
+    @cached_property
+    def twice(self) -> Flags:
+        """Which accounts state two balances of one asset."""
+        order = np.lexsort((self.balance_asset, self.balance_account))
+        account, asset = self.balance_account[order], self.balance_asset[order]
+        is_twice = np.zeros(len(self), bool)
+        is_twice[account[1:][(account[1:] == account[:-1]) & (asset[1:] == asset[:-1])]] = True
+        return is_twice
+
+
+def _contract(name: str) -> Contract | None:
+    try:
+        return parse_contract(name)
+    except InputError:
+        return None
+
+
+def _starts(account: Places, order: Places | None, size: int) -> tuple[Places, Places]:
+    order = np.arange(len(account)) if order is None else order
+    return order, np.searchsorted(account[order], np.arange(size + 1)).astype(np.int64)
+
+
+def account_of(
+    batch: Batch,
+    place: int,
+    number: type[Any] = float,
+    positions: Places | None = None,
+    balances: Places | None = None,
+) -> Account[Any]:
+    """Return an account of a batch as a statement, positions and balances as they stand.
+
+    number: float or Decimal. positions, balances: only these rows of the batch. Errors: METH-E03 for two
+    balances of one asset.
+    """
+    if batch.twice[place]:
+        raise balance_twice(batch, place)
+    if positions is None:
+        order, start = batch.by_account
+        positions = order[start[place] : start[place + 1]]
+    if balances is None:
+        order, start = batch.balances_by_account
+        balances = order[start[place] : start[place + 1]]
+    held = {
+        batch.assets[int(batch.balance_asset[row])]: _number(batch, "amount", batch.amount, row, number)
+        for row in balances.tolist()
+    }  # fmt: skip
+    mode: Any = None if batch.modes is None else batch.modes[place]
+    given = {
+        name: _as(float(column[place]), number)
+        for name, column in batch.given.items()
+        if column[place] == column[place]
+    }
+    rows = positions.tolist()
+    return Account(
+        mode=mode, balances=held, positions=tuple(_position(batch, row, number) for row in rows),
+        **given,
+    )  # fmt: skip
+
+
+def balance_twice(batch: Batch, place: int) -> InputError:
+    """Return METH-E03 for the first asset of which an account states two balances."""
+    order, start = batch.balances_by_account
+    seen: set[int] = set()
+    asset = ""
+    for row in order[start[place] : start[place + 1]].tolist():
+        code = int(batch.balance_asset[row])
+        if code in seen:
+            asset = batch.assets[code]
+            break
+        seen.add(code)
+    return InputError(
+        "METH-E03",
+        f"the balance of {asset} stands there twice",
+        rule="an account holds one balance of an asset",
+        cure="add the amounts up",
+        field=f"account.balances.{asset}",
+    )
+
+
+def _position(batch: Batch, row: int, number: type[Any]) -> Position[Any]:
+    stated: dict[str, Any] = {}
+    for name, column in batch.stated.items():
+        if column[row] == column[row]:
+            kind = float if name == "delta" else number
+            stated[name] = _number(batch, name, column, row, kind)
+    for name, texts in batch.texts.items():
+        if texts[row] is not None:
+            stated[name] = texts[row]
+    return Position(
+        batch.instruments[int(batch.instrument[row])],
+        _number(batch, "quantity", batch.quantity, row, number),
+        **stated,
+    )
+
+
+def _number(batch: Batch, name: str, column: Floats, row: int, number: type[Any]) -> Any:
+    if number is Decimal and name in batch.exact:
+        found = batch.exact[name][row]
+        if isinstance(found, Decimal):
+            return found
+    return _as(float(column[row]), number)
+
+
+def _as(value: float, number: type[Any]) -> Any:
+    """Return a float as a number of a core: a decimal is the shortest that names it."""
+    return Decimal(repr(value)) if number is Decimal else value
