@@ -5,16 +5,21 @@ from __future__ import annotations
 from decimal import Decimal
 
 from steelyard.margin.strategies import Leg, Recognition, Strategy
+from steelyard.margin.strategies.payoff import currency_of
 
 PLACES = 10
 """Significant digits of an amount in a sentence; the fields beside it hold every digit."""
+
+NOTHING = 1e-12
+"""Share of what a strategy costs or is wide, below which an amount is rounding."""
 
 
 def describe(recognition: Recognition) -> dict[str, object]:
     """Return a recognition as a mapping of texts, booleans, lists and None, ready for JSON.
 
     Decimals are strings that give the same float back; an amount stands beside its currency. What does
-    not exist is None: the maximum loss of a naked short call, the break-even of a box.
+    not exist is None: the maximum loss of a naked short call, the break-even of a box, the currency of a
+    book that settles in several.
 
     >>> from steelyard.margin.strategies import recognise
     >>> buy = Leg("C60", "option", "BTC", 1, 60000.0, True, 1.0, mark=2900.0)
@@ -27,8 +32,24 @@ def describe(recognition: Recognition) -> dict[str, object]:
         "strategies": [_strategy(strategy) for strategy in recognition.strategies],
         "rest": [_leg(leg) for leg in recognition.rest],
         "is_proven_least": recognition.is_proven_least,
+        "currency": currency_of(_legs(recognition)),
         "maximum_loss": _text(recognition.maximum_loss),
     }
+
+
+def book_sentence(recognition: Recognition) -> str:
+    """Return what the whole book can lose, as one sentence."""
+    loss = recognition.maximum_loss
+    if loss is None:
+        return "The book has no maximum loss."
+    currency = currency_of(_legs(recognition))
+    if loss < 0.0:
+        return f"The book gains at least {_short(-loss)} {currency} from its marks."
+    return f"The book loses at most {_short(loss)} {currency} from its marks."
+
+
+def _legs(recognition: Recognition) -> list[Leg]:
+    return [*(leg for each in recognition.strategies for leg in each.legs), *recognition.rest]
 
 
 def sentence(strategy: Strategy) -> str:
@@ -50,26 +71,36 @@ def sentence(strategy: Strategy) -> str:
 def _outcome(strategy: Strategy) -> str:
     """Return what it can lose and gain, and where it is even."""
     currency = strategy.currency
-    if strategy.maximum_loss is None:
+    loss, gain = (
+        _settled(strategy.maximum_loss, strategy),
+        _settled(strategy.maximum_gain, strategy),
+    )
+    if loss is None:
         words = [f"no maximum loss, for {strategy.reason}"]
         if strategy.bound is not None:
             amount = _short(strategy.bound)
             words.append(f"each expiry held alone, it loses at most {amount} {currency}")
-    elif strategy.maximum_loss < 0.0:
-        words = [f"gains at least {_short(-strategy.maximum_loss)} {currency}"]
+    elif loss < 0.0:
+        words = [f"gains at least {_short(-loss)} {currency}"]
     else:
-        words = [f"loses at most {_short(strategy.maximum_loss)} {currency}"]
+        words = [f"loses at most {_short(loss)} {currency}"]
     if len({leg.expiry_us for leg in strategy.legs if leg.expiry_us}) > 1:
         return "; ".join(words)
-    if strategy.maximum_gain is None:
+    if gain is None:
         words.append("gains without bound")
-    elif strategy.maximum_gain < 0.0:
-        words.append(f"loses at least {_short(-strategy.maximum_gain)} {currency}")
+    elif gain < 0.0:
+        words.append(f"loses at least {_short(-gain)} {currency}")
     else:
-        words.append(f"gains at most {_short(strategy.maximum_gain)} {currency}")
+        words.append(f"gains at most {_short(gain)} {currency}")
     if strategy.break_evens:
         words.append(f"even at {' and '.join(_short(price) for price in strategy.break_evens)}")
     return "; ".join(words)
+
+
+def _settled(amount: float | None, strategy: Strategy) -> float | None:
+    """Return an amount for a sentence: what the rounding of the marks leaves of nothing is nothing."""
+    scale = max(abs(strategy.cost), strategy.quantity * strategy.width)
+    return 0.0 if amount is not None and abs(amount) < NOTHING * scale else amount
 
 
 def _strategy(strategy: Strategy) -> dict[str, object]:

@@ -13,6 +13,7 @@ from fractions import Fraction
 import msgspec
 
 from steelyard.margin.methods.answer import Answer
+from steelyard.margin.strategies.recognise import Recognition
 from steelyard.quantities.rounding import largest_remainder
 
 DIGITS = 9
@@ -62,7 +63,11 @@ class OneMore(msgspec.Struct, frozen=True):
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """An account under a method: totals, their parts, and the scenarios that made them."""
+    """An account under a method: totals, their parts, and the scenarios that made them.
+
+    strategies: what its legs make together, None where that was not asked for, or where
+    `strategies_missing` says why they cannot be named.
+    """
 
     currency: str
     equity: float | None
@@ -71,6 +76,8 @@ class Explanation(msgspec.Struct, frozen=True):
     parts: tuple[Branch, ...]
     scenarios: tuple[ScenarioLine, ...]
     one_more: tuple[OneMore, ...] = ()
+    strategies: Recognition | None = None
+    strategies_missing: str = ""
 
 
 def told(

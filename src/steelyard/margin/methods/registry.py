@@ -6,12 +6,15 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, NamedTuple
 
+import msgspec
+
 from steelyard.margin.methods.answer import Answer
 from steelyard.margin.methods.explanation import Explanation, of_answer
 from steelyard.quantities.errors import TermsError
 from steelyard.terms.documents import MethodDocument
 from steelyard.terms.stated import Case
 
+_NAMING = "steelyard.margin.methods.core.naming"
 _OWN = "steelyard.margin.methods.own"
 CORES = {
     "scenario": "steelyard.margin.methods.core.answering",
@@ -78,9 +81,17 @@ def margin_of(case: Case[Any], document: MethodDocument) -> Answer:
     return core.answer(case, document.with_parameters(case.parameters))
 
 
-def explanation_of(case: Case[Any], document: MethodDocument) -> Explanation | None:
+def explanation_of(
+    case: Case[Any], document: MethodDocument, *, names_strategies: bool = False
+) -> Explanation | None:
     """Return why a method says so of a case, part by part and leg by leg; None without requirements.
 
-    Errors: those of `margin_of`.
+    names_strategies: also what the legs make together (scenario documents only; it takes longer than all
+    the rest). Errors: those of `margin_of`.
     """
-    return core_of(document).explain(case, document.with_parameters(case.parameters))
+    changed = document.with_parameters(case.parameters)
+    found = core_of(document).explain(case, changed)
+    if found is None or not names_strategies or document.rules.get("core") != "scenario":
+        return found
+    strategies, missing = import_module(_NAMING).strategies_of(case, changed)
+    return msgspec.structs.replace(found, strategies=strategies, strategies_missing=missing)
