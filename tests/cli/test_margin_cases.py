@@ -9,16 +9,22 @@ import subprocess
 import sys
 import warnings
 from collections import Counter
+from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from steelyard.cli import case_files
 from steelyard.cli.case_lines import answers, read_line
 from steelyard.cli.margin_cases import family, margin_cases_command
+from steelyard.cli.margin_explain import margin_explain_command
+from steelyard.terms.documents import documents
+from steelyard.terms.documents.writing import toml_text
 from tests.cli.margin_mutations import holder_of, mutated, places
 from tests.support.method_cases import check_case
 
@@ -38,6 +44,9 @@ DOCUMENT_FAULTS = {
     "TERM-E23",
 }
 KEPT = ("case", "method", "method_version", "method_hash")
+EXPLAINED = partial(margin_explain_command, as_json=True)
+HASHES = ("method_hash", "parameters_hash")
+EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
 
 
 def texts_of(method: str) -> list[str]:
@@ -158,7 +167,8 @@ def test_MCAS_006_result_keys_and_kinds_of_numbers() -> None:
     keys = {*KEPT, "currency", "equity", "initial_requirement", "maintenance_requirement", "native"}
     for line in mixed():
         answer = told(line)
-        assert keys >= answer.keys() >= set(KEPT)
+        overrides = {"parameters_hash"} if json.loads(line).get("parameters") else set()
+        assert keys | overrides >= answer.keys() >= {*KEPT, *overrides}
         assert re.fullmatch("[0-9a-f]{64}", answer["method_hash"])
         text = case_files._ENCODER.encode(answer).decode()
         assert "-0.0," not in text
@@ -185,6 +195,92 @@ def test_MCAS_007_parameters_of_one_line_do_not_reach_the_next(
     assert first == third
     assert second["maintenance_requirement"] != first["maintenance_requirement"]
     assert second["initial_requirement"] == first["initial_requirement"]
+
+
+@pytest.mark.parametrize("command", [margin_cases_command, EXPLAINED])
+def test_MCAS_008_overridden_parameters_have_a_hash_of_their_own(
+    command: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = case_of("paradex-pm-02") | {"parameters": {}}
+    other = base | {"parameters": {"maintenance_factor": 0.25}}
+    path = tmp_path / "cases.jsonl"
+    path.write_text(f"{json.dumps(base)}\n{json.dumps(other)}\n", encoding="utf-8")
+    assert command(path) == 0
+    first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    document = documents().get("paradex-pm")
+    assert first["method_hash"] == second["method_hash"] == document.digest()
+    assert "parameters_hash" not in first
+    changed = document.with_parameters({"maintenance_factor": 0.25})
+    assert second["parameters_hash"] == changed.digest() != document.digest()
+
+
+def harbour_line() -> str:
+    """Return a perpetual under the method of the examples' folder."""
+    underlyings = {"BTC": {"index_price": 70_000, "perpetual": {"mark_price": 70_000}}}
+    position = {"instrument": "BTC-PERPETUAL", "quantity": 1}
+    return json.dumps(
+        {
+            "case": "own", "method": "harbour-pm",
+            "market": {"as_of": "2026-06-01T08:00:00Z", "underlyings": underlyings},
+            "account": {"balances": {"USDC": 20_000}, "positions": [position]},
+        }
+    )  # fmt: skip
+
+
+def test_MCAS_009_a_folder_adds_methods_for_every_number_of_processes(tmp_path: Path) -> None:
+    path = tmp_path / "cases.jsonl"
+    lines = [harbour_line(), json.dumps(case_of("paradex-pm-02"))] * 150
+    path.write_text("\n".join(lines), encoding="utf-8")
+    folder = str(EXAMPLES)
+    done = [
+        steelyard("--cases", str(path), "--methods", folder, "--jobs", jobs) for jobs in ("1", "2")
+    ]
+    assert [each.returncode for each in done] == [0, 0], done[1].stderr
+    assert done[0].stdout == done[1].stdout
+    own, known = (json.loads(line) for line in done[0].stdout.splitlines()[:2])
+    assert own["initial_requirement"] == 14_000.0  # half the price at a weight of 0.4
+    assert own["method_hash"] == documents().with_folder(EXAMPLES).get("harbour-pm").digest()
+    assert known["method_hash"] == documents().get("paradex-pm").digest()
+    alone = steelyard("--cases", str(path))
+    assert alone.returncode == 2
+    assert json.loads(alone.stdout.splitlines()[0])["error"]["code"] == "CASE-E03"
+
+
+def test_MCAS_009_a_newer_version_of_the_folder_answers_and_explains(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = documents().get("paradex-pm")
+    later = document.with_parameters({"maintenance_factor": 0.75})
+    later = msgspec.structs.replace(later, version="2099.1", valid_from="2099-01-01T00:00:00Z")
+    (tmp_path / "later.toml").write_text(toml_text(later), encoding="utf-8")
+    path = tmp_path / "cases.jsonl"
+    path.write_text(json.dumps(case_of("paradex-pm-02")), encoding="utf-8")
+    told = {}
+    for folder in (None, tmp_path):
+        assert margin_cases_command(path, 1, folder) == 0
+        told[folder] = json.loads(capsys.readouterr().out)
+    assert told[tmp_path]["method_version"] == "2099.1"
+    maintenance = [told[folder]["maintenance_requirement"] for folder in (None, tmp_path)]
+    assert maintenance[1] == pytest.approx(1.5 * maintenance[0], rel=1e-12)
+    assert EXPLAINED(path, 1, tmp_path) == 0
+    assert json.loads(capsys.readouterr().out)["method_hash"] == later.digest()
+
+
+def test_MCAS_009_a_fault_of_the_folder_is_told_before_any_answer(tmp_path: Path) -> None:
+    path = tmp_path / "cases.jsonl"
+    path.write_text(json.dumps(case_of("paradex-pm-02")), encoding="utf-8")
+    (tmp_path / "broken.toml").write_text("schema = 2", encoding="utf-8")
+    for arguments in (["--methods", str(tmp_path)], ["--methods", str(tmp_path), "--explain"]):
+        done = steelyard("--cases", str(path), *arguments)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "TERM-E11" in done.stderr
+        assert "broken.toml" in done.stderr
+    done = steelyard("--cases", str(path), "--methods", str(tmp_path / "nowhere"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "TERM-E10" in done.stderr
+    done = steelyard(str(path), "--methods", str(EXAMPLES))
+    assert done.returncode == 2
+    assert "--cases" in done.stderr
 
 
 ETH_DAY = ("market", "underlyings", "ETH", "expiries", 0)
@@ -361,7 +457,7 @@ def test_MCAS_017_damaged_lines_are_answered_or_refused() -> None:
             answer = told(mutated(seed, cases, family().methods))
             if "error" not in answer:
                 counts["answered"] += 1
-                assert_finite({k: v for k, v in answer.items() if k not in KEPT})
+                assert_finite({k: v for k, v in answer.items() if k not in (*KEPT, *HASHES)})
                 assert answer.keys() > set(KEPT), seed
                 continue
             error = answer["error"]

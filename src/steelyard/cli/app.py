@@ -206,6 +206,10 @@ def margin(
     explain: Annotated[
         bool, typer.Option("--explain", help="With --cases: part by part, leg by leg.")
     ] = False,
+    methods: Annotated[
+        Path | None,
+        typer.Option("--methods", help="With --cases: also know the documents of this folder."),
+    ] = None,
     market: Annotated[
         Path | None, typer.Option(help="Recorded market for the prices; simulated without it.")
     ] = None,
@@ -223,14 +227,16 @@ def margin(
     """
     if (accounts is None) == (cases is None):
         raise typer.BadParameter("give a file of accounts, or --cases FILE")
+    if methods is not None and cases is None:
+        raise typer.BadParameter("--methods goes with --cases")
     if cases is not None and explain:
         from steelyard.cli.margin_explain import margin_explain_command
 
-        raise typer.Exit(margin_explain_command(cases, jobs, as_json=as_json))
+        raise typer.Exit(margin_explain_command(cases, jobs, methods, as_json=as_json))
     if cases is not None:
         from steelyard.cli.margin_cases import margin_cases_command
 
-        raise typer.Exit(margin_cases_command(cases, jobs))
+        raise typer.Exit(margin_cases_command(cases, jobs, methods))
     from steelyard.cli.margin import margin_command
 
     assert accounts is not None

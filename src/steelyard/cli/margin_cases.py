@@ -9,55 +9,65 @@ from typing import Any
 
 from steelyard.cli.case_files import Piece, Printed, answered, cases_printed
 from steelyard.cli.case_lines import Answer, Calculation, Family, Heading, each
+from steelyard.cli.method_library import library
 from steelyard.margin.methods.answer import Answer as MarginAnswer
 from steelyard.margin.methods.core.rules import hand_on
 from steelyard.margin.methods.registry import Core, core_of
-from steelyard.terms.documents import MethodDocument, documents
+from steelyard.terms.documents import MethodDocument
 from steelyard.terms.stated import Case, instant_us
 
 LINE_BYTES_MAX = 1 << 26  # a large book with its chains is one line
 PRINTED = ("currency", "equity", "initial_requirement", "maintenance_requirement", "native")
 
 
-def margin_cases_command(path: Path, jobs: int = 1) -> int:
-    """Print one JSON answer for each case of a file (`-` is stdin); return 2 if one is an error."""
-    return cases_printed(path, answer_piece, jobs, LINE_BYTES_MAX)
+def margin_cases_command(path: Path, jobs: int = 1, folder: Path | None = None) -> int:
+    """Print one JSON answer for each case of a file (`-` is stdin); return 2 if one is an error.
+
+    folder: its documents are known beside those of the package. Errors: TERM-… of a document there.
+    """
+    if folder is not None:
+        family(folder)  # a fault of a document is told once, before the first answer
+    return cases_printed(path, partial(answer_piece, folder=folder), jobs, LINE_BYTES_MAX)
 
 
-def answer_piece(piece: Piece) -> Printed:
+def answer_piece(piece: Piece, folder: Path | None = None) -> Printed:
     """Return the answers to some lines of a file."""
-    return answered(piece, family(), LINE_BYTES_MAX)
+    return answered(piece, family(folder), LINE_BYTES_MAX)
 
 
 @cache
-def family() -> Family:
+def family(folder: Path | None = None) -> Family:
     """Return the methods of the library, each with the form of its cases and what answers them."""
-    library = documents()
-    names = tuple(library.names())
+    known = library(folder)
+    names = tuple(known.names())
     kinds: dict[str, Any] = {}
     calculations: dict[str, Calculation] = {}
     for name in names:
-        core = core_of(library.get(name))
+        document = known.get(name)
+        core = core_of(document)
         kinds[name] = Case[core.number]  # type: ignore[name-defined]
-        calculations[name] = each(partial(_answer, name, core), "")
-    return Family(names, Heading, lambda heading: str(heading.method), kinds, _rule, calculations)
+        calculations[name] = each(partial(_answer, document, core), "")
+    return Family(names, Heading, lambda heading: str(heading.method), kinds, rule_of, calculations)
 
 
-def _answer(method: str, core: Core, case: Case[Any]) -> Answer:
-    document = _document(method, case)
-    changed = document.with_parameters(case.parameters)
-    hand_on(document, changed)
-    return printed(core.answer(case, changed), document)
+def _answer(document: MethodDocument, core: Core, case: Case[Any]) -> Answer:
+    """Return the answer of the newest version: a case states a question to it, not to its past."""
+    answer, changed = answer_under(document, core, case)
+    return printed(answer) | identity(document, changed)
 
 
-def _document(method: str, case: Case[Any]) -> MethodDocument:
-    """Return the newest version of the method: a case states a question to it, not to its past."""
+def answer_under(
+    document: MethodDocument, core: Core, case: Case[Any]
+) -> tuple[MarginAnswer, MethodDocument]:
+    """Return what a document says of a case, and the document with the case's parameters in it."""
     if case.market.as_of:
         instant_us(case.market.as_of, "market.as_of")
-    return documents().get(method)
+    changed = document.with_parameters(case.parameters)
+    hand_on(document, changed)
+    return core.answer(case, changed), changed
 
 
-def _rule(path: str, value: float) -> str | None:
+def rule_of(path: str, value: float) -> str | None:
     """Return the rule of the form that a number breaks; what a method needs, it asks for itself."""
     if path.endswith("confidence") and path.startswith("market.") and not 0.0 <= value <= 1.0:
         return "a confidence lies between 0 and 1"
@@ -66,8 +76,8 @@ def _rule(path: str, value: float) -> str | None:
     return None
 
 
-def printed(answer: MarginAnswer, document: MethodDocument) -> dict[str, Any]:
-    """Return an answer as it is printed, with the version and hash of the method it comes from.
+def printed(answer: MarginAnswer) -> dict[str, Any]:
+    """Return an answer as it is printed.
 
     What the method says nothing of is left out; exact decimals are texts in plain digits, integers stay integers.
     """
@@ -76,7 +86,16 @@ def printed(answer: MarginAnswer, document: MethodDocument) -> dict[str, Any]:
         value = getattr(answer, name)
         if value is not None and value != {}:
             told[name] = plain(value)
-    return told | {"method_version": document.version, "method_hash": document.digest()}
+    return told
+
+
+def identity(document: MethodDocument, changed: MethodDocument) -> dict[str, Any]:
+    """Return which method answered: the version and hash of the document as it is published.
+
+    Where a case states parameters, `parameters_hash` is that of the document with these in it.
+    """
+    told = {"method_version": document.version, "method_hash": document.digest()}
+    return told if changed is document else told | {"parameters_hash": changed.digest()}
 
 
 def plain(value: Any) -> Any:

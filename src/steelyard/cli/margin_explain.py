@@ -12,51 +12,54 @@ import msgspec
 
 from steelyard.cli.case_files import Piece, Printed, answered, cases_printed
 from steelyard.cli.case_lines import Answer, Calculation, Family, each
-from steelyard.cli.margin_cases import LINE_BYTES_MAX, family, plain
+from steelyard.cli.margin_cases import LINE_BYTES_MAX, family, identity, plain
+from steelyard.cli.method_library import library
 from steelyard.margin.methods.registry import explanation_of
-from steelyard.terms.documents import documents
+from steelyard.terms.documents import MethodDocument
 from steelyard.terms.stated import Case
 
 NONE = "the method states no requirement of the account in this case"
 
 
-def margin_explain_command(path: Path, jobs: int = 1, *, as_json: bool = False) -> int:
-    """Print one explanation for each case of a file (`-` is stdin); return 2 if one is an error."""
-    piece = json_piece if as_json else text_piece
+def margin_explain_command(
+    path: Path, jobs: int = 1, folder: Path | None = None, *, as_json: bool = False
+) -> int:
+    """Print one explanation for each case of a file (`-` is stdin); return 2 if one is an error.
+
+    folder: its documents are known beside those of the package. Errors: TERM-… of a document there.
+    """
+    if folder is not None:
+        explaining_family(folder)  # a fault of a document is told once, before the first answer
+    piece = partial(json_piece if as_json else text_piece, folder=folder)
     return cases_printed(path, piece, jobs, LINE_BYTES_MAX)
 
 
-def json_piece(piece: Piece) -> Printed:
+def json_piece(piece: Piece, folder: Path | None = None) -> Printed:
     """Return the explanations of some lines of a file, one line of JSON each."""
-    return answered(piece, explaining_family(), LINE_BYTES_MAX)
+    return answered(piece, explaining_family(folder), LINE_BYTES_MAX)
 
 
-def text_piece(piece: Piece) -> Printed:
+def text_piece(piece: Piece, folder: Path | None = None) -> Printed:
     """Return the explanations of some lines of a file as indented text."""
-    printed = json_piece(piece)
+    printed = json_piece(piece, folder)
     told = [msgspec.json.decode(line) for line in printed.text.splitlines()]
     return Printed("".join(_text(line) for line in told), printed.is_sound)
 
 
 @cache
-def explaining_family() -> Family:
+def explaining_family(folder: Path | None = None) -> Family:
     """Return the methods of the library with what explains their cases."""
-    answering = family()
+    answering, known = family(folder), library(folder)
     calculations: dict[str, Calculation] = {
-        name: each(partial(_explained, name), "") for name in answering.methods
+        name: each(partial(_explained, known.get(name)), "") for name in answering.methods
     }
     return replace(answering, calculations=calculations)
 
 
-def _explained(method: str, case: Case[Any]) -> Answer:
-    document = documents().get(method)
+def _explained(document: MethodDocument, case: Case[Any]) -> Answer:
     found = explanation_of(case, document)
     tree = plain(msgspec.to_builtins(found, builtin_types=(Decimal,)))
-    return {
-        "method_version": document.version,
-        "method_hash": document.digest(),
-        "explanation": tree,
-    }
+    return identity(document, document.with_parameters(case.parameters)) | {"explanation": tree}
 
 
 def _text(told: dict[str, Any]) -> str:

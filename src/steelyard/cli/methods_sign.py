@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from steelyard.cli.failures import show_error
-from steelyard.cli.methods_show import found
+from steelyard.cli.method_library import found
 from steelyard.cli.output import print_json
 from steelyard.quantities import InputError, TermsError
 from steelyard.terms.documents import sign, verify
