@@ -26,7 +26,8 @@ _INDEX = ir.IntType(64)
 _VECTOR = ir.VectorType(_DOUBLE, LANES)
 
 
-def _broadcast(builder: Any, value: Any) -> Any:
+def broadcast(builder: Any, value: Any) -> Any:
+    """Emit a vector with the value in each lane."""
     seed = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), value, ir.IntType(32)(0))
     mask = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
     return builder.shuffle_vector(seed, ir.Constant(_VECTOR, ir.Undefined), mask)
@@ -44,21 +45,22 @@ def _row_groups(builder: Any, data: Any, row: Any) -> list[Any]:
     return loads
 
 
-def _pointer(context: Any, builder: Any, sig: Any, args: Any, position: int) -> Any:
+def pointer(context: Any, builder: Any, sig: Any, args: Any, position: int) -> Any:
+    """Return where the data of an array argument begin."""
     return context.make_array(sig.args[position])(context, builder, args[position]).data
 
 
 def _emit_sums(context: Any, builder: Any, sig: Any, args: Any) -> list[Any]:
     """Emit the loop over positions; return the four vectors of sums. Arguments as `accumulate`."""
     table_data, instrument_data, quantity_data, spot_data = (
-        _pointer(context, builder, sig, args, position) for position in (0, 1, 2, 5)
+        pointer(context, builder, sig, args, position) for position in (0, 1, 2, 5)
     )
     first_at, last_at, spot_at, coin = args[3], args[4], args[6], args[7]
     fma = cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
         builder.module, ir.FunctionType(_VECTOR, [_VECTOR] * 3), f"llvm.fma.v{LANES}f64"
     )
     zero = ir.Constant(_VECTOR, [0.0] * LANES)
-    coins = _broadcast(builder, coin)
+    coins = broadcast(builder, coin)
     begin = [
         builder.call(fma, [coins, row, zero]) for row in _row_groups(builder, spot_data, spot_at)
     ]
@@ -78,7 +80,7 @@ def _emit_sums(context: Any, builder: Any, sig: Any, args: Any) -> list[Any]:
     builder.cbranch(builder.icmp_signed("<", at, last_at), body, done)
     builder.position_at_end(body)
     slot = builder.sext(builder.load(builder.gep(instrument_data, [at])), _INDEX)
-    lots = _broadcast(
+    lots = broadcast(
         builder, builder.sitofp(builder.load(builder.gep(quantity_data, [at])), _DOUBLE)
     )
     for total, row in zip(sums, _row_groups(builder, table_data, slot), strict=True):
@@ -112,7 +114,7 @@ def _accumulate(
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         sums = _emit_sums(context, builder, sig, args)
-        out_data = _pointer(context, builder, sig, args, 8)
+        out_data = pointer(context, builder, sig, args, 8)
         vectors = builder.bitcast(out_data, _VECTOR.as_pointer())
         for group, total in enumerate(sums):
             store = builder.store(total, builder.gep(vectors, [_INDEX(group)]))
@@ -141,20 +143,21 @@ def _worst(
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         # The minimum of numbers is the same in any order, so folding by halves changes no bit;
         # llvm.minimum lets a NaN through, where a comparison would drop it.
-        least = _emit_sums(context, builder, sig, args)
-        while len(least) > 1:
-            least = [_least(builder, a, b) for a, b in zip(least[::2], least[1::2], strict=True)]
-        folded, width = least[0], LANES
+        sums = _emit_sums(context, builder, sig, args)
+        while len(sums) > 1:
+            sums = [least(builder, a, b) for a, b in zip(sums[::2], sums[1::2], strict=True)]
+        folded, width = sums[0], LANES
         while width > 1:
             width //= 2
-            low, high = (_lanes(builder, folded, range(at, at + width)) for at in (0, width))
-            folded = _least(builder, low, high)
+            low, high = (lanes(builder, folded, range(at, at + width)) for at in (0, width))
+            folded = least(builder, low, high)
         return builder.extract_element(folded, ir.IntType(32)(0))
 
     return signature, codegen
 
 
-def _least(builder: Any, a: Any, b: Any) -> Any:
+def least(builder: Any, a: Any, b: Any) -> Any:
+    """Emit the smaller of two vectors, lane by lane; NaN where either is."""
     kind = a.type
     verb = cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
         builder.module, ir.FunctionType(kind, [kind] * 2), f"llvm.minimum.v{kind.count}f64"
@@ -162,8 +165,9 @@ def _least(builder: Any, a: Any, b: Any) -> Any:
     return builder.call(verb, [a, b])
 
 
-def _lanes(builder: Any, vector: Any, lanes: range) -> Any:
-    mask = ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), list(lanes))
+def lanes(builder: Any, vector: Any, places: range) -> Any:
+    """Emit a vector of some lanes of another."""
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), len(places)), list(places))
     return builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), mask)
 
 
@@ -175,7 +179,7 @@ def _peek(_context: Any, array: Any, _index: Any) -> Any:
     signature = array.dtype(array, types.int64)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        data = _pointer(context, builder, sig, args, 0)
+        data = pointer(context, builder, sig, args, 0)
         return context.unpack_value(builder, array.dtype, builder.gep(data, [args[1]]))
 
     return signature, codegen

@@ -14,10 +14,11 @@ from numba import types
 from numpy.typing import ArrayLike, NDArray
 
 from steelyard.valuation.black76 import COLUMN, RESULT
-from steelyard.valuation.compiled import kernel
+from steelyard.valuation.compiled import inline, kernel
 from steelyard.valuation.elementary import exp as exp_of
 from steelyard.valuation.elementary import log as log_of
 from steelyard.valuation.elementary import power as power_of
+from steelyard.valuation.intrinsics import fma, rint
 
 INDEX = types.Array(types.int64, 1, "C", readonly=True)
 
@@ -85,6 +86,28 @@ def power(base: ArrayLike, exponent: ArrayLike) -> NDArray[np.float64]:
     return out.reshape(x.shape)
 
 
+@inline
+def round9_of(x: float) -> float:
+    """Return x rounded to nine decimals, as the correctly rounded decimal of the float: Python's round.
+
+    x·10⁹ is known exactly as p + e; where p lies half way between two integers, e decides. From 2²³ on
+    a float's neighbours are further apart than the decimals, and x stays as it is.
+    """
+    p = x * 1e9
+    e = fma(x, 1e9, -p)
+    n = rint(p)
+    d = p - n
+    n += 1.0 if (d == 0.5 and e > 0.0) else 0.0
+    n -= 1.0 if (d == -0.5 and e < 0.0) else 0.0
+    return n / 1e9 if (x < 8_388_608.0 and x > -8_388_608.0) else x
+
+
+@kernel(types.void(COLUMN, RESULT))
+def _fill_round9(x: Any, out: Any) -> None:
+    for i in range(x.shape[0]):
+        out[i] = round9_of(x[i])
+
+
 def round9(value: ArrayLike) -> NDArray[np.float64]:
     """Return the value rounded to nine decimals, as the correctly rounded decimal of the float.
 
@@ -92,7 +115,9 @@ def round9(value: ArrayLike) -> NDArray[np.float64]:
     0.152464127
     """
     x = np.asarray(value, np.float64)
-    return np.array([round(each, 9) for each in x.reshape(-1).tolist()]).reshape(x.shape)
+    out = np.empty(x.size)
+    _fill_round9(np.ascontiguousarray(x.reshape(-1)), out)
+    return out.reshape(x.shape)
 
 
 def brackets(value: Any, table: Sequence[Sequence[float | None]]) -> Any:

@@ -1,8 +1,7 @@
 """A method applied to books: every name of every scope, worked out when a formula first asks for it.
 
-Scopes are columns of different lengths: legs, groups of an expiry, units of an underlying, accounts.
-Going from a finer scope to a coarser one adds up in the order of the legs; going the other way repeats.
-The same evaluation runs on plain columns for many accounts, or on dual numbers for one (`Dual`).
+The same evaluation runs on plain columns for many accounts, or on dual numbers for one (`Dual`). It is
+the readable twin of the program (`tracing`, `machine`) that margins many accounts fast.
 """
 
 from __future__ import annotations
@@ -13,48 +12,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.margin.methods.core.books import ACCOUNT_NAMES, POSITION_NAMES, Books, Segments
+from steelyard.margin.methods.core.books import POSITION_NAMES, Books, Segments
 from steelyard.margin.methods.core.columns import sums
 from steelyard.margin.methods.core.dual import Dual, value_of
 from steelyard.margin.methods.core.features import naked_shorts, worst_payoff
-from steelyard.margin.methods.core.instruments import (
-    EXPIRY_NAMES,
-    INSTRUMENT_NAMES,
-    KIND_NAMES,
-    UNDERLYING_NAMES,
-    Floats,
-)
+from steelyard.margin.methods.core.instruments import EXPIRY_NAMES, Floats
 from steelyard.margin.methods.core.prepared import Prepared
-from steelyard.margin.methods.core.rules import SCOPES, circular
+from steelyard.margin.methods.core.resolving import (
+    ACCOUNT,
+    BUILT_IN,
+    EXPIRY,
+    LEG,
+    UNDERLYING,
+    Resolver,
+)
+from steelyard.margin.methods.core.rules import circular
 from steelyard.margin.methods.core.scan import fill_scan
 from steelyard.margin.methods.core.settlement import losses
 from steelyard.quantities.errors import InputError
 
-LEG, EXPIRY, UNDERLYING, ACCOUNT = range(4)
-_LEG_NAMES = frozenset(
-    (*POSITION_NAMES, *INSTRUMENT_NAMES, *KIND_NAMES, "quantity", "delta", "pnl", "model_value")
-)
-_EXPIRY_FEATURES = frozenset(("naked_shorts", "worst_payoff", "maximum_loss"))
-_UNIT_NAMES = frozenset((*UNDERLYING_NAMES, "scan_min", "maximum_loss"))
-_ACCOUNT_NAMES = frozenset((*ACCOUNT_NAMES, "cash", "settlement_price"))
+__all__ = ["ACCOUNT", "EXPIRY", "LEG", "UNDERLYING", "Evaluation"]
 _EMPTY = np.empty((0, 0))
 
 
-class Scope(dict[str, Any]):
-    """The names that a formula of one scope sees."""
-
-    def __init__(self, evaluation: Evaluation, scope: int) -> None:
-        super().__init__()
-        self._evaluation = evaluation
-        self._scope = scope
-
-    def __missing__(self, name: str) -> Any:
-        value = self._evaluation.find(name, self._scope)
-        self[name] = value
-        return value
-
-
-class Evaluation:
+class Evaluation(Resolver):
     """One run of a prepared method over books; `name(scope, …)` gives any number of it.
 
     totals (U, S): the P&L of each unit in each scenario, kept if asked for; where (U,): the scenario
@@ -64,17 +45,13 @@ class Evaluation:
     def __init__(
         self, prepared: Prepared, books: Books, *, keeps: bool = False, is_dual: bool = False
     ) -> None:
-        self.prepared = prepared
+        super().__init__(prepared)
         self.books = books
-        self.instruments = prepared.instruments
-        self.compiled = prepared.compiled
         self.segments = Segments(books, prepared.instruments, prepared.compiled.is_single)
-        self.scopes = [Scope(self, scope) for scope in range(4)]
         self.keeps = keeps or is_dual
         self.is_dual = is_dual
         self.totals: Floats = _EMPTY
         self.where: NDArray[np.int64] = np.zeros(0, np.int64)
-        self.asked: set[str] = set(prepared.asked)
         if not any(self.instruments.underlyings) and self.compiled.rules.settlement == "underlying":
             raise _without_currency(self.compiled.document.name)
 
@@ -100,50 +77,15 @@ class Evaluation:
             self.books.size,
         )[scope]  # fmt: skip
 
-    # Finding a name
+    # What a value is
 
-    def find(self, name: str, scope: int) -> Any:
-        """Return a name in a scope: its own, a sum of a finer one, a coarser one's, or a parameter."""
-        home = self.home(name, scope)
-        if home is None:
-            return self._parameter(name, scope)
-        if home == scope:
-            own = self.compiled.scopes[SCOPES[scope]].get(name)
-            value = own.value(self.scopes[scope]) if own is not None else self._given(name, scope)
-            return self._whole(value, scope)
-        value = self.scopes[home][name]
-        while home < scope:
-            value = self._summed(value, home)
-            home += 1
-        while home > scope:
-            home -= 1
-            value = self._repeated(value, home)
-        return value
-
-    def home(self, name: str, scope: int) -> int | None:
-        """Return the scope that defines a name: this one, the nearest finer, the nearest coarser."""
-        places: list[int] = [scope, *range(scope - 1, -1, -1), *range(scope + 1, 4)]
-        for place in places:
-            if name in self.compiled.scopes[SCOPES[place]] or self._is_given(name, place):
-                return place
-        return None
-
-    def _is_given(self, name: str, scope: int) -> bool:
-        if scope == LEG:
-            return (
-                name in _LEG_NAMES or name in self.compiled.market or name in self.prepared.probes
-            )
-        if scope == EXPIRY:
-            return name in EXPIRY_NAMES or name in _EXPIRY_FEATURES
-        return name in (_UNIT_NAMES if scope == UNDERLYING else _ACCOUNT_NAMES)
-
-    def _whole(self, value: Any, scope: int) -> Any:
+    def whole(self, value: Any, scope: int) -> Any:
         if isinstance(value, Dual):
             return value
         column, shape = np.asarray(value), (self.length(scope),)
         return column if column.shape == shape else np.broadcast_to(column, shape)
 
-    def _summed(self, value: Any, scope: int) -> Any:
+    def summed(self, value: Any, scope: int) -> Any:
         parts = self.segments
         starts = (parts.group_start, parts.unit_start, parts.account_start)[scope]
         if isinstance(value, Dual):
@@ -153,14 +95,14 @@ class Evaluation:
             return Dual(sums(value.value, starts), grad)
         return sums(np.asarray(value, np.float64), starts)
 
-    def _repeated(self, value: Any, scope: int) -> Any:
+    def repeated(self, value: Any, scope: int) -> Any:
         parts = self.segments
         index = (parts.leg_group, parts.group_unit, parts.unit_account)[scope]
         if isinstance(value, Dual):
             return Dual(value.value[index], value.grad[index])
         return np.asarray(value)[index]
 
-    def _parameter(self, name: str, scope: int) -> Any:
+    def parameter(self, name: str, scope: int) -> Any:
         instruments = self.instruments
         if scope == LEG:
             value = self.prepared.names[name]
@@ -177,20 +119,18 @@ class Evaluation:
 
     # Numbers of the market and of the books
 
-    def _given(self, name: str, scope: int) -> Any:
+    def given(self, name: str, scope: int) -> Any:
         if name == "maximum_loss":
             return self._maximum_loss(scope)
         if scope == LEG:
             return self._given_leg(name)
         if scope == EXPIRY:
             if name in EXPIRY_NAMES:
-                self.asked.add(name)
                 return self.instruments.columns[name][self.segments.first]
             return self._feature(name)
         if scope == UNDERLYING:
             if name == "scan_min":
                 return self._scan()
-            self.asked.add(name)
             column = self.instruments.of_underlying[name]
             at = self.segments.unit_underlying
             return column[at] if len(column) else np.full(len(at), np.nan)
@@ -209,28 +149,19 @@ class Evaluation:
             return self.books.stated.get(name, np.nan)
         if name in self.prepared.probes:
             return self.prepared.probes[name][rows] * self.scopes[LEG]["quantity"]
-        if name == "delta":
-            stated = self.books.stated.get("stated_delta")
-            model = self.prepared.names["model_delta"][rows]
-            return model if stated is None else np.where(np.isnan(stated), model, stated)
-        if name == "pnl":
-            return self._pnl()
+        if name in BUILT_IN:
+            found = BUILT_IN[name].value(self.scopes[LEG])
+            return self._with_stated(found) if name == "pnl" and self.is_dual else found
         value = self.prepared.names[name]
-        self.asked |= self.prepared.asked
         return value[rows] if isinstance(value, np.ndarray) else value
 
-    def _pnl(self) -> Any:
-        """Return unrealised profit: as stated, or since the entry price, or none (entered at the mark)."""
-        rows, quantity = self.books.instrument, self.scopes[LEG]["quantity"]
-        mark = self.instruments.columns["perpetual_mark"][rows]
-        entry = self.books.stated.get("entry_price", np.full(len(rows), np.nan))
-        stated = self.books.stated.get("unrealised_pnl", np.full(len(rows), np.nan))
-        is_linear = (self.instruments.columns["is_perpetual"])[rows]
-        each = np.where(np.isnan(entry) | ~is_linear, 0.0, mark - entry)
-        if isinstance(quantity, Dual):
-            size = np.where(quantity.value == 0.0, 1.0, quantity.value)
-            return quantity * np.where(np.isnan(stated), each, stated / size)
-        return np.where(np.isnan(stated), quantity * each, stated)
+    def _with_stated(self, pnl: Any) -> Dual:
+        """Return profit with what a stated amount comes to for one unit of its leg in the gradient."""
+        quantity = self.books.quantity
+        stated = np.broadcast_to(self.scopes[LEG]["unrealised_pnl"], quantity.shape)
+        each = np.where(np.isnan(stated), 0.0, stated / np.where(quantity == 0.0, 1.0, quantity))
+        grad = pnl.grad if isinstance(pnl, Dual) else 0.0
+        return Dual(value_of(pnl), grad + np.diag(each))
 
     def _feature(self, name: str) -> Any:
         books, columns = self.books, self.instruments.columns
@@ -274,7 +205,7 @@ class Evaluation:
         fill_scan(
             prepared.table, prepared.base, books.instrument, books.quantity, parts.group_start,
             parts.unit_start, prepared.discount_long, prepared.discount_short, prepared.weight,
-            prepared.folds, self._discounted(), count, self.totals, worst, where,
+            prepared.folds, prepared.is_discounted, count, self.totals, worst, where,
         )  # fmt: skip
         self.where = where.astype(np.int64)
         if not steps:
@@ -285,10 +216,6 @@ class Evaluation:
         self.where = np.argmin(self.totals, axis=1) if count else self.where
         worst = self.totals[np.arange(units), self.where] + _spoilt(self.totals)
         return Dual(worst, self._scan_shares(raw)) if self.is_dual else worst
-
-    def _discounted(self) -> NDArray[np.bool_]:
-        has = self.prepared.has_discounts
-        return self.instruments.columns["is_option"] & has
 
     def _stepped(self, text: str, number: int) -> Floats:
         """Return the totals after one formula in x, the scenario's numbers and the underlying's."""
@@ -309,7 +236,7 @@ class Evaluation:
             unit = parts.group_unit[group]
             s = self.where[unit]
             gain = prepared.table[i, s]
-            if prepared.has_discounts and self.instruments.columns["is_option"][i]:
+            if prepared.is_discounted[i]:
                 gain = self._discounted_share(int(group), int(i), int(s))
             if raw is not None:
                 before, after = raw[unit, s], self.totals[unit, s]

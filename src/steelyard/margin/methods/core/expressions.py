@@ -4,7 +4,8 @@ A formula is written like Python: numbers, names, `+ − * /`, comparisons, `and
 `a if condition else b`, and the functions of `FUNCTIONS`. Nothing else parses: no attribute, no index,
 no call of anything that is not listed, so a document from elsewhere can compute and do nothing more.
 
-One formula serves numbers, columns and dual numbers (`dual`): the functions ask their operands.
+One formula serves numbers, columns, dual numbers (`dual`) and symbols (`tracing`): the functions ask
+their operands.
 Every operation is exactly rounded or one of our own kernels, so its bits are the same everywhere.
 """
 
@@ -26,7 +27,7 @@ _COMPARE = (ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq)
 
 
 def _where(condition: Any, yes: Any, no: Any) -> Any:
-    for value in (yes, no):
+    for value in (yes, no, condition):
         if hasattr(value, "chosen"):
             return value.chosen(condition, yes, no)
     return np.where(condition, yes, no)
@@ -55,16 +56,26 @@ def _one(kernel: Any, dual: str) -> Any:
     return applied
 
 
-def _power(base: Any, exponent: Any) -> Any:
-    return columns.power(base, exponent)
+def _of_plain(kernel: Any) -> Any:
+    """Return a function that a symbol is asked for, since only plain numbers can be put into it."""
+
+    def applied(*operands: Any) -> Any:
+        for value in operands:
+            if hasattr(value, "worked_out"):
+                return value.worked_out(kernel, *operands)
+        return kernel(*operands)
+
+    return applied
 
 
-def _both(a: Any, b: Any) -> Any:
-    return np.logical_and(a, b)
+def _joined(name: str, verb: Any) -> Any:
+    def applied(a: Any, b: Any) -> Any:
+        for value in (a, b):
+            if hasattr(value, "joined"):
+                return value.joined(name, a, b)
+        return verb(a, b)
 
-
-def _either(a: Any, b: Any) -> Any:
-    return np.logical_or(a, b)
+    return applied
 
 
 FUNCTIONS: dict[str, Any] = {
@@ -72,16 +83,16 @@ FUNCTIONS: dict[str, Any] = {
     "max": lambda *values: _folded("max", values),
     "abs": _one(np.abs, "magnitude"),
     "sqrt": _one(np.sqrt, "root"),
-    "exp": columns.exp,
-    "log": columns.log,
-    "power": _power,
+    "exp": _of_plain(columns.exp),
+    "log": _of_plain(columns.log),
+    "power": _of_plain(columns.power),
     "round9": _one(columns.round9, "rounded9"),
     "brackets": columns.brackets,
     "largest": columns.largest,
     "_where": _where,
-    "_both": _both,
-    "_either": _either,
-    "_not": np.logical_not,
+    "_both": _joined("and", np.logical_and),
+    "_either": _joined("or", np.logical_or),
+    "_not": _one(np.logical_not, "opposite"),
 }
 PUBLIC = tuple(name for name in FUNCTIONS if not name.startswith("_"))
 

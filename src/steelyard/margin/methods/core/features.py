@@ -25,6 +25,58 @@ def price_gain(price: float, strike: float, is_call: bool) -> float:
     return gain if gain > 0.0 else 0.0
 
 
+@inline
+def strike_shorts(
+    instrument: Any, quantity: Any, p: int, end: int, strike: Any, is_option: Any
+) -> tuple[int, float, float]:
+    """Return the leg behind those at the strike of leg p, their naked shorts, and each one's share."""
+    last = p
+    net, shorts = 0.0, 0.0
+    has_long = False
+    while last < end and strike[instrument[last]] == strike[instrument[p]]:
+        if is_option[instrument[last]]:
+            q = quantity[last]
+            net += q
+            has_long |= q > 0.0
+            shorts -= q if q < 0.0 else 0.0
+        last += 1
+    if has_long:
+        shorts = -net if net < 0.0 else 0.0
+    return last, shorts, -1.0 if (net < 0.0 or not has_long) else 0.0
+
+
+@inline
+def group_naked_shorts(
+    instrument: Any, quantity: Any, start: int, end: int, strike: Any, is_option: Any
+) -> float:
+    """Return the naked shorts of the legs of one group, which stand in strike order."""
+    total = 0.0
+    p = start
+    while p < end:
+        p, shorts, _ = strike_shorts(instrument, quantity, p, end, strike, is_option)
+        total += shorts
+    return total
+
+
+@inline
+def group_worst_payoff(
+    instrument: Any, quantity: Any, start: int, end: int, strike: Any, is_call: Any, is_option: Any
+) -> tuple[float, float]:
+    """Return min(0, payoff) over settlement at 0 and at every strike, and where it is (−1: nowhere)."""
+    least, at = 0.0, -1.0
+    for candidate in range(start - 1, end):
+        price = 0.0 if candidate < start else strike[instrument[candidate]]
+        total = 0.0
+        for p in range(start, end):
+            i = instrument[p]
+            if is_option[i]:
+                gain = price - strike[i] if is_call[i] else strike[i] - price
+                total = fma(quantity[p], gain if gain > 0.0 else 0.0, total)
+        if total < least:
+            least, at = total, price
+    return least, at
+
+
 @kernel(types.void(INTS, COLUMN, LONGS, COLUMN, FLAGS, OUT, OUT))
 def fill_naked_shorts(
     instrument: Any,
@@ -35,30 +87,15 @@ def fill_naked_shorts(
     out: Any,
     share: Any,
 ) -> None:
-    """Write the naked shorts of each group and each leg's share; legs stand in strike order."""
+    """Write the naked shorts of each group and each leg's share."""
     for g in range(group_start.shape[0] - 1):
         total = 0.0
-        p = group_start[g]
-        end = group_start[g + 1]
+        p, end = group_start[g], group_start[g + 1]
         while p < end:
-            last = p
-            net, shorts = 0.0, 0.0
-            has_long = False
-            while last < end and strike[instrument[last]] == strike[instrument[p]]:
-                share[last] = 0.0
-                if is_option[instrument[last]]:
-                    q = quantity[last]
-                    net += q
-                    has_long |= q > 0.0
-                    shorts -= q if q < 0.0 else 0.0
-                last += 1
+            last, shorts, each = strike_shorts(instrument, quantity, p, end, strike, is_option)
+            total += shorts
             for at in range(p, last):
-                if is_option[instrument[at]]:
-                    if has_long:
-                        share[at] = -1.0 if net < 0.0 else 0.0
-                    else:
-                        share[at] = -1.0
-            total += (-net if net < 0.0 else 0.0) if has_long else shorts
+                share[at] = each if is_option[instrument[at]] else 0.0
             p = last
         out[g] = total
 
@@ -74,20 +111,10 @@ def fill_worst_payoff(
     out: Any,
     share: Any,
 ) -> None:
-    """Write min(0, payoff) over settlement prices 0 and every strike, and each leg's share."""
+    """Write the worst payoff of each group and each leg's share."""
     for g in range(group_start.shape[0] - 1):
         first, end = group_start[g], group_start[g + 1]
-        least, at = 0.0, -1.0
-        for candidate in range(first - 1, end):
-            price = 0.0 if candidate < first else strike[instrument[candidate]]
-            total = 0.0
-            for p in range(first, end):
-                i = instrument[p]
-                if is_option[i]:
-                    gain = price - strike[i] if is_call[i] else strike[i] - price
-                    total = fma(quantity[p], gain if gain > 0.0 else 0.0, total)
-            if total < least:
-                least, at = total, price
+        least, at = group_worst_payoff(instrument, quantity, first, end, strike, is_call, is_option)
         for p in range(first, end):
             i = instrument[p]
             gain = price_gain(at, strike[i], is_call[i])

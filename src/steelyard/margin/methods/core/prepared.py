@@ -69,6 +69,7 @@ class Prepared:
         self.rules = compiled.rules
         self.parameters = compiled.parameters
         self.names = Names(self)
+        self.programs: dict[Any, Any] = {}  # by what books state; kept by `machine`
         self.asked: set[str] = set()
         self.options = np.flatnonzero(instruments.kind == OPTION)
         with np.errstate(all="ignore"):
@@ -187,6 +188,7 @@ class Prepared:
             padded(self.scenarios.option_weight, width) if has_discounts else np.ones(width)
         )
         self.folds = padded(self.scenarios.folds.astype(np.float64), width) > 0.0
+        self.is_discounted = instruments.columns["is_option"] & has_discounts
         self.probes: dict[str, Floats] = {}
         arrays = self.parameters.get(self.rules.given_arrays) or {}
         self.is_given = np.array([name in arrays for name in instruments.names], bool)

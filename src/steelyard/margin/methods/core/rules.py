@@ -139,6 +139,7 @@ class Checked:
         self.market = self._read(self.rules.market, "rules.market")
         self.covers = frozenset(self.rules.covers)
         self.is_single = self.rules.underlyings != "many"
+        self.homes: dict[tuple[str, int], int | None] = {}  # a name asked for in a scope: its own
         for name in ("equity", "initial_requirement", "maintenance_requirement"):
             if name not in self.scopes["account"]:
                 raise _broken(document, f"rules.account.{name} is missing")
@@ -175,6 +176,7 @@ class Compiled:
         self.market = known.market
         self.covers = known.covers
         self.is_single = known.is_single
+        self.homes = known.homes
         self.document = document
         self.parameters = _flat(document)
         for name, sets in self.rules.choice.items():

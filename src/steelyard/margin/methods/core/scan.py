@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 from numba import types
-from numpy.typing import NDArray
 
-from steelyard.margin.methods.core.instruments import Floats
-from steelyard.valuation.compiled import kernel
+from steelyard.margin.methods.core.tiles import accumulate16, accumulate32, lowest
+from steelyard.valuation.compiled import inline, kernel
 from steelyard.valuation.intrinsics import fma
 
 LANES = 16
+SCAN_MODULES = (f"{__package__}.scan", f"{__package__}.tiles", "steelyard.margin.vector")
 TABLE = types.Array(types.float64, 2, "C", readonly=True)
 OUT2 = types.Array(types.float64, 2, "C")
 COLUMN = types.Array(types.float64, 1, "C", readonly=True)
@@ -30,12 +30,67 @@ INTS = types.Array(types.int32, 1, "C", readonly=True)
 FLAGS = types.Array(types.boolean, 1, "C", readonly=True)
 
 
+@inline
+def worst_total(total: Any, scenarios: int) -> float:
+    """Return the least of the first columns, NaN if one is NaN, 0 without scenarios; uses up the rest."""
+    for c in range(scenarios, total.shape[0]):
+        total[c] = np.inf
+    return lowest(total, total.shape[0]) if scenarios > 0 else 0.0
+
+
+@inline
+def unit_totals(
+    table: Any,
+    base: Any,
+    instrument: Any,
+    quantity: Any,
+    group_start: Any,
+    first_group: int,
+    end_group: int,
+    discount_long: Any,
+    discount_short: Any,
+    weight: Any,
+    folds: Any,
+    is_discounted: Any,
+    sums: Any,
+    total: Any,
+) -> None:
+    """Write the P&L of one unit in each column; NaN where it is no finite number."""
+    width = table.shape[1]
+    for c in range(width):
+        total[c] = 0.0
+    for g in range(first_group, end_group):
+        start, end = group_start[g], group_start[g + 1]
+        column = 0
+        while column + 32 <= width:
+            accumulate32(table, width, column, instrument, quantity, start, end, sums)
+            column += 32
+        if column < width:
+            accumulate16(table, width, column, instrument, quantity, start, end, sums)
+        first = instrument[start]
+        if is_discounted[first]:
+            unmoved = 0.0
+            for p in range(start, end):
+                unmoved = fma(quantity[p], base[instrument[p]], unmoved)
+            up, down = discount_long[first], discount_short[first]
+            for c in range(width):
+                y = sums[c]
+                z = (y * (up if y >= 0.0 else down) - unmoved) * weight[c]
+                folded = -z if z > 0.0 else z
+                total[c] += folded if folds[c] else z
+        else:
+            for c in range(width):
+                total[c] += sums[c]
+    for c in range(width):
+        total[c] += total[c] * 0.0
+
+
 @kernel(
     types.void(
         TABLE, COLUMN, INTS, COLUMN, LONGS, LONGS, COLUMN, COLUMN, COLUMN, FLAGS, FLAGS,
         types.int64, OUT2, OUT, OUT,
     ),
-    "steelyard.margin.methods.core.scan",
+    *SCAN_MODULES,
 )  # fmt: skip
 def fill_scan(
     table: Any,
@@ -48,7 +103,7 @@ def fill_scan(
     discount_short: Any,
     weight: Any,
     folds: Any,
-    is_dated: Any,
+    is_discounted: Any,
     scenarios: int,
     totals: Any,
     worst: Any,
@@ -60,59 +115,16 @@ def fill_scan(
     total = np.empty(width)
     keeps = totals.shape[0] > 0
     for u in range(unit_start.shape[0] - 1):
-        for c in range(width):
-            total[c] = 0.0
-        for g in range(unit_start[u], unit_start[u + 1]):
-            for c in range(width):
-                sums[c] = 0.0
-            unmoved = 0.0
-            for p in range(group_start[g], group_start[g + 1]):
-                i = instrument[p]
-                q = quantity[p]
-                row = table[i]
-                for c in range(width):
-                    sums[c] = fma(q, row[c], sums[c])
-                unmoved = fma(q, base[i], unmoved)
-            first = instrument[group_start[g]]
-            up, down = discount_long[first], discount_short[first]
-            if is_dated[first]:
-                for c in range(width):
-                    y = sums[c]
-                    z = (y * (up if y >= 0.0 else down) - unmoved) * weight[c]
-                    folded = -z if z > 0.0 else z
-                    total[c] += folded if folds[c] else z
-            else:
-                for c in range(width):
-                    total[c] += sums[c]
-        least = np.inf
-        place = 0
-        spoilt = 0.0
+        unit_totals(
+            table, base, instrument, quantity, group_start, unit_start[u], unit_start[u + 1],
+            discount_long, discount_short, weight, folds, is_discounted, sums, total,
+        )  # fmt: skip
+        worst[u] = worst_total(total, scenarios)
+        where[u] = 0
         for c in range(scenarios):
-            spoilt += total[c] * 0.0
-            if total[c] < least:
-                least = total[c]
-                place = c
-        worst[u] = (least if scenarios > 0 else 0.0) + spoilt
-        where[u] = place
+            if total[c] == worst[u]:
+                where[u] = c
+                break
         if keeps:
             for c in range(scenarios):
                 totals[u, c] = total[c]
-
-
-@kernel(types.void(COLUMN, INTS, COLUMN, LONGS, OUT), "steelyard.margin.methods.core.scan")
-def fill_group_sums(value: Any, instrument: Any, quantity: Any, group_start: Any, out: Any) -> None:
-    """Write Σ quantity·value[instrument] of each group."""
-    for g in range(group_start.shape[0] - 1):
-        total = 0.0
-        for p in range(group_start[g], group_start[g + 1]):
-            total = fma(quantity[p], value[instrument[p]], total)
-        out[g] = total
-
-
-def group_sums(
-    value: Floats, instrument: NDArray[np.int32], quantity: Floats, group_start: NDArray[np.int64]
-) -> Floats:
-    """Return Σ quantity·value[instrument] over the legs of each group, in their order."""
-    out = np.empty(len(group_start) - 1)
-    fill_group_sums(value, instrument, quantity, group_start, out)
-    return out

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from steelyard.margin.methods.core.books import Books
 from steelyard.margin.methods.core.evaluation import Evaluation
 from steelyard.margin.methods.core.instruments import COIN, OPTION, Floats
+from steelyard.margin.methods.core.machine import outputs_of, program_for
 from steelyard.margin.methods.core.prepared import Prepared
+from steelyard.margin.methods.core.steps import WANTED
 
 Rows = NDArray[np.int32]
 
@@ -29,12 +31,16 @@ class Margins(NamedTuple):
 
 def margins(prepared: Prepared, books: Books) -> Margins:
     """Return equity and requirements of every account of the books."""
+    program = program_for(prepared, books)
+    if program is not None:
+        return Margins(*outputs_of(prepared, books, program))
+    return plain_margins(prepared, books)
+
+
+def plain_margins(prepared: Prepared, books: Books) -> Margins:
+    """Return the same by the evaluation of plain columns: the twin, and for what no program can do."""
     evaluation = Evaluation(prepared, books)
-    return Margins(
-        evaluation.column("equity"),
-        evaluation.column("initial_requirement"),
-        evaluation.column("maintenance_requirement"),
-    )
+    return Margins(*(evaluation.column(name) for name in WANTED))
 
 
 def traded(prepared: Prepared, books: Books, instrument: Rows, quantity: Floats) -> Books:
