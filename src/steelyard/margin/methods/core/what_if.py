@@ -6,9 +6,10 @@ was and the requirement says what the trade costs. `Margins` holds a column a le
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numba import types
 from numpy.typing import NDArray
 
 from steelyard.margin.methods.core.books import Books
@@ -16,9 +17,13 @@ from steelyard.margin.methods.core.evaluation import Evaluation
 from steelyard.margin.methods.core.instruments import COIN, OPTION, Floats
 from steelyard.margin.methods.core.machine import outputs_of, program_for
 from steelyard.margin.methods.core.prepared import Prepared
+from steelyard.margin.methods.core.scan import COLUMN, INTS, OUT
 from steelyard.margin.methods.core.steps import WANTED
+from steelyard.valuation.compiled import kernel
 
 Rows = NDArray[np.int32]
+OUT_INTS = types.Array(types.int32, 1, "C")
+OUT_LONGS = types.Array(types.int64, 1, "C")
 
 
 class Margins(NamedTuple):
@@ -43,34 +48,59 @@ def plain_margins(prepared: Prepared, books: Books) -> Margins:
     return Margins(*(evaluation.column(name) for name in WANTED))
 
 
+@kernel(types.int64(INTS, COLUMN, INTS, COLUMN, OUT_LONGS, OUT_INTS, OUT, OUT_LONGS))
+def _fill_traded(
+    held: Any, sizes: Any, instrument: Any, quantity: Any, account: Any, rows: Any, amounts: Any,
+    source: Any,
+) -> int:  # fmt: skip
+    """Write one account a trade, the legs held with the traded one in its place; return how many legs.
+
+    source: the leg of the book that each comes from, −1 for a new one. There is room for one leg a
+    trade more than the book's.
+    """
+    at = 0
+    for k in range(instrument.shape[0]):
+        is_done = False
+        for p in range(held.shape[0] + 1):
+            is_last = p == held.shape[0]
+            if not is_done and (is_last or held[p] >= instrument[k]):
+                is_done = True
+                if is_last or held[p] != instrument[k]:
+                    account[at], rows[at], amounts[at] = k, instrument[k], quantity[k]
+                    source[at] = -1
+                    at += 1
+            if not is_last:
+                traded = quantity[k] if held[p] == instrument[k] else 0.0
+                account[at], rows[at], amounts[at] = k, held[p], sizes[p] + traded
+                source[at] = p
+                at += 1
+    return at
+
+
 def traded(prepared: Prepared, books: Books, instrument: Rows, quantity: Floats) -> Books:
     """Return one account a trade: the book's only account with `quantity` more of one instrument.
 
     books: of one account; instrument (K,) rows of the prepared market; quantity (K,) signed.
     """
     count, held = len(instrument), len(books.quantity)
-    account = np.repeat(np.arange(count), held)
-    rows = np.tile(books.instrument, count)
-    amounts = np.tile(books.quantity, count)
-    matches = rows == np.repeat(instrument, held)
-    amounts = np.where(matches, amounts + np.repeat(quantity, held), amounts)
-    is_new = ~matches.reshape(count, held).any(axis=1) if held else np.ones(count, bool)
-    fresh = np.flatnonzero(is_new)
+    instrument = np.ascontiguousarray(instrument, np.int32)
+    quantity = np.ascontiguousarray(quantity, np.float64)
+    room = count * (held + 1)
+    account, source = np.empty(room, np.int64), np.empty(room, np.int64)
+    rows, amounts = np.empty(room, np.int32), np.empty(room)
+    written = _fill_traded(
+        books.instrument, books.quantity, instrument, quantity, account, rows, amounts, source
+    )
+    legs = slice(0, int(written))
     is_option = prepared.instruments.kind[instrument] == OPTION
     premium = np.where(is_option, quantity * prepared.model_value[instrument], 0.0)
     stated = {
-        name: np.concatenate([np.tile(column, count), np.full(len(fresh), np.nan)])
-        for name, column in books.stated.items()
+        name: np.append(column, np.nan)[source[legs]] for name, column in books.stated.items()
     }
-    return Books.sorted(
-        count,
-        np.concatenate([account, fresh]).astype(np.int64),
-        np.concatenate([rows, instrument[fresh]]).astype(np.int32),
-        np.concatenate([amounts, quantity[fresh]]),
-        books.cash[0] - premium,
-        stated,
+    return Books(
+        count, account[legs], rows[legs], amounts[legs], books.cash[0] - premium, stated,
         {name: np.repeat(column, count) for name, column in books.extras.items()},
-    )
+    )  # fmt: skip
 
 
 def reduced(prepared: Prepared, books: Books, kept: Floats) -> Books:
