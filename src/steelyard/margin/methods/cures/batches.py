@@ -18,6 +18,7 @@ from steelyard.margin.methods.core.evaluation import LEG, Evaluation
 from steelyard.margin.methods.core.instruments import COIN, FUTURE, PERPETUAL, Instruments
 from steelyard.margin.methods.core.prepared import Prepared
 from steelyard.margin.methods.core.rules import Compiled
+from steelyard.margin.methods.core.what_if import margins, traded
 from steelyard.margin.methods.cures.ledgers import Ledger, ScenarioLedger, with_balance
 from steelyard.margin.methods.cures.levels import Floats, Outcome, Wanted
 from steelyard.margin.methods.cures.quotes import Charges, Quote
@@ -69,12 +70,16 @@ class BatchDesk:
         is_coin = instruments.kind[self.books.instrument] == COIN
         self.legs = np.flatnonzero(~is_coin)
         self.held = [instruments.names[i] for i in self.books.instrument[self.legs]]
+        quantities = self.books.quantity[self.legs].tolist()
+        self.quantities: dict[str, float] = dict(zip(self.held, quantities, strict=True))
+        if len(self.prepared.options):
+            unstated = np.full(len(self.books.quantity), np.nan)
+            self.books.stated = {"mark_price": unstated} | self.books.stated
         self._quote(charges)
 
     def quantity(self, instrument: str) -> float:
         """Return what is held of a contract."""
-        at = np.flatnonzero(self.books.instrument == self.instruments.place[instrument])
-        return float(self.books.quantity[at[0]]) if len(at) else 0.0
+        return self.quantities.get(instrument, 0.0)
 
     def deposits(self, assets: Sequence[str], units: Steps) -> Outcome:
         """Return the account with units of an asset more, one account each."""
@@ -142,40 +147,20 @@ class BatchDesk:
         return found
 
     def _traded(self, rows: NDArray[np.int32], amounts: Floats, cash: Floats) -> Books:
-        """Return one account a trade, its legs in their order: a held leg changed, or a fresh one set in."""
-        base, count = self.books, len(rows)
-        size = len(base.quantity)
-        where = np.searchsorted(base.instrument, rows)
-        is_held = np.zeros(count, bool)
-        if size:
-            is_held = base.instrument[np.minimum(where, size - 1)] == rows
-        columns = np.arange(size + 1)[None, :]
-        # Column `where` is the trade's own; those behind it are the legs one place on.
-        source = np.minimum(
-            np.where(columns > where[:, None], columns - 1, columns), max(size - 1, 0)
-        )
-        is_own = columns == where[:, None]
-        stays = ~(is_held[:, None] & (columns == where[:, None] + 1))
-        instrument = np.where(is_own, rows[:, None], base.instrument[source] if size else 0)
-        held = np.where(is_own & ~is_held[:, None], 0.0, base.quantity[source] if size else 0.0)
-        quantity = np.where(is_own, held + amounts[:, None], held)
-        is_fresh = is_own & ~is_held[:, None]
-        names = {*base.stated, *(("mark_price",) if self.has_marks else ())}
-        stated = {}
-        for name in sorted(names):
-            column = base.stated.get(name, np.full(size, np.nan))
-            fresh = self.mark[rows][:, None] if name == "mark_price" else np.nan
-            stated[name] = np.where(is_fresh, fresh, column[source] if size else np.nan)[stays]
-        account = np.repeat(np.arange(count), size + 1).reshape(count, size + 1)[stays]
-        return Books(
-            count, account.astype(np.int64), instrument[stays].astype(np.int32), quantity[stays],
-            cash, stated, {name: np.repeat(each, count) for name, each in base.extras.items()},
-        )  # fmt: skip
+        """Return one account a trade; a new option position states its mark."""
+        books = traded(self.prepared, self.books, rows, amounts)
+        if "mark_price" in books.stated:
+            is_fresh = ~np.isin(rows, self.books.instrument)
+            own = rows[books.account]
+            is_new = is_fresh[books.account] & (books.instrument == own)
+            stated = books.stated["mark_price"]
+            books.stated["mark_price"] = np.where(is_new, self.mark[own], stated)
+        books.cash = cash
+        return books
 
     def _fill(self, found: Outcome, part: slice, books: Books) -> None:
-        evaluation = Evaluation(self.prepared, books)
-        equity = evaluation.column("equity")
-        requirement = evaluation.column(f"{self.wanted.level}_requirement")
+        tried = margins(self.prepared, books)
+        equity, requirement = tried.equity, getattr(tried, f"{self.wanted.level}_requirement")
         with np.errstate(all="ignore"):
             slack = self.wanted.slack(equity, requirement)
         found.equity[part], found.requirement[part] = equity, requirement  # type: ignore[index]
@@ -187,7 +172,8 @@ class BatchDesk:
         """Set value, mark, notional and half spreads of every instrument, in the method's currency."""
         instruments, columns = self.instruments, self.instruments.columns
         is_option, rows = columns["is_option"], self.prepared.options
-        multiplier = float(self.compiled.parameters.get("multiplier", 1.0))
+        size_text = self.compiled.rules.options.contract_size
+        multiplier = self.prepared.column(size_text, "rules.options.contract_size")
         is_coin_settled = self.compiled.rules.settlement == "underlying"
         size = len(instruments)
         forward = np.where(
@@ -201,20 +187,19 @@ class BatchDesk:
             premium, wider, tighter = self._premiums(rows, forward, charges.volatility_half_spread)
             self.mark[rows] = premium * scale[rows]
             spread[:, rows] = (
-                np.abs([wider - premium, premium - tighter]) * scale[rows] * multiplier
+                np.abs([wider - premium, premium - tighter]) * scale[rows] * multiplier[rows]
             )
         for name, column in self.books.stated.items():
             if name == "mark_price":
                 stated = np.where(np.isnan(column), self.mark[self.books.instrument], column)
                 self.mark[self.books.instrument] = stated
-        self.has_marks = bool(len(rows))
         self.value = self._values(np.where(is_option, self.mark * multiplier, 0.0))
         price = np.select(
             [instruments.kind == PERPETUAL, instruments.kind == FUTURE],
             [columns["perpetual_mark"], columns["forward_price"]],
             np.where(np.isnan(columns["index"]), columns["forward_price"], columns["index"]),
         )
-        self.notional = price * unit * multiplier
+        self.notional = price * unit * np.where(is_option, multiplier, 1.0)
         linear = np.where(is_option, 0.0, self.notional * charges.half_spread)
         linear = np.where(np.isnan(linear) & (charges.half_spread == 0.0), 0.0, linear)
         self.bought, self.sold = spread[0] + linear, spread[1] + linear

@@ -31,6 +31,7 @@ RUNNERS_UP = 9
 STEP = 1e-4
 NO_LEVEL = "the method states no {level} requirement of the account in this case"
 NO_EQUITY = "the method states no equity of the account in this case, so it has no ratio"
+NEGATIVE = "equity is below zero and a trade at the mark leaves it there: only a deposit helps"
 NONE = "neither a deposit, nor a smaller book, nor one of the trades tried brings the ratio back"
 
 
@@ -87,17 +88,20 @@ def cures_of(
     if short >= 0.0:
         return _with(bare, is_cured=True, cheapest=healthy(bare))
     desk = desk_of(case, document, asked, tradable, charges, currency)
-    trades = trades_of(desk, requirement, short, step)
+    trades = trades_of(desk, requirement, short, step, runners_up + 1)
     found = _with(
         bare,
         deposits=deposits_of(desk, answer.equity, short),
         reduction=reduction_of(desk, requirement, short, step),
-        trades=tuple(trades[: runners_up + 1]),
+        trades=tuple(trades),
         tried=len(desk.tradable),
         ranked_by="notional" if charges.is_free else "cost",
     )
     said = cheapest(found)
-    return _with(found, cheapest=said) if said else _with(found, reason=NONE)
+    reason = "" if said else NONE
+    if said and not trades and answer.equity < 0:
+        reason = NEGATIVE
+    return _with(found, cheapest=said, reason=reason)
 
 
 def cured(
@@ -152,7 +156,8 @@ def desk_of(
         compiled = Compiled(document.with_parameters(case.parameters))
         names = _tradable(case, document, compiled.covers, compiled.is_single, tradable)
         return BatchDesk(case, document, wanted, names, charges)
-    ledger = LEDGERS[core](case, document, _cash(core, currency))
+    stated = document.with_parameters(case.parameters)
+    ledger = LEDGERS[core](case, stated, _cash(core, currency))
     names = _tradable(case, document, ledger.covers, False, tradable)
     return CaseDesk(case, document, ledger, wanted, names, charges)
 
@@ -166,7 +171,8 @@ def _tradable(
 ) -> list[str]:
     if chosen is not None:
         return chosen_contracts(chosen, covers, document.name)
-    return known_contracts(case, covers, is_single)
+    held = [position.instrument for position in case.account.positions]
+    return list(dict.fromkeys([*known_contracts(case, covers, is_single), *held]))
 
 
 def _cash(core: str, currency: str) -> str:

@@ -15,7 +15,7 @@ from steelyard.margin.methods.cures.trades import steps_of, trade
 
 DIGITS = 6
 UNITS = 10**DIGITS
-PIECES = 8
+PIECES = 4
 ROUNDS_MAX = 200
 
 
@@ -80,6 +80,8 @@ class _Legs:
 
     def cheapest(self) -> tuple[Trade, ...]:
         """Return the trades, in the order of the contracts held; empty where closing legs cures nothing."""
+        if self.is_hopeless():
+            return ()
         for _ in range(ROUNDS_MAX):
             candidates = [
                 (leg, self.closed[leg] + max(1, (most - self.closed[leg]) * piece // PIECES))
@@ -96,6 +98,13 @@ class _Legs:
             if not self._close_best(candidates, slacks):
                 return ()
         return ()
+
+    def is_hopeless(self) -> bool:
+        """Tell whether equity is below zero and stays there when everything is closed."""
+        nothing = [self.desk.ledger.number(Decimal(0)) for _ in self.desk.held]
+        everything = kept_changes(self.desk, Decimal(0))
+        found = self.desk.closings([nothing, everything])
+        return bool(found.equity[0] < 0 and not found.slack[1] >= 0.0)
 
     def _close_best(self, candidates: list[tuple[int, int]], slacks: list[float]) -> bool:
         """Close the piece of a leg that gains most for its cost; tell whether any gains."""
@@ -169,15 +178,16 @@ class _Legs:
         size = min(self.size[leg], Decimal(count).scaleb(self.digits[leg]))
         return self.sign[leg] * (self.size[leg] if count >= self.most[leg] else size)
 
-    def _row(self, leg: int, count: int) -> list[Number]:
-        number = self.desk.ledger.number
-        return [
-            number(self._change(i, count if i == leg else closed))
-            for i, closed in enumerate(self.closed)
-        ]
-
     def _outcome(self, tried: list[tuple[int, int]]) -> Outcome:
-        return self.desk.closings([self._row(leg, count) for leg, count in tried])
+        """Return the account with a leg closed so far, the others as they are, one account each."""
+        number = self.desk.ledger.number
+        as_closed = [number(self._change(leg, closed)) for leg, closed in enumerate(self.closed)]
+        rows = []
+        for leg, count in tried:
+            row = list(as_closed)
+            row[leg] = number(self._change(leg, count))
+            rows.append(row)
+        return self.desk.closings(rows)
 
     def _slacks(self, tried: list[tuple[int, int]]) -> list[float]:
         found: list[float] = self._outcome(tried).slack.tolist()

@@ -9,13 +9,21 @@ the first such one that the grid can see.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import isfinite
+from typing import NamedTuple
 
 from steelyard.margin.methods.cures.levels import SlackOf
 
 PEAK_ROUNDS = 6
 ROUNDS_MAX = 200
+
+
+class Best(NamedTuple):
+    """How many of the cheapest are wanted, and the price of a candidate's steps, which rises with them."""
+
+    wanted: int
+    price: Callable[[int, int], tuple[float, float]]
 
 
 class _Hunt:
@@ -27,6 +35,15 @@ class _Hunt:
         self.high: int | None = None
         self.rounds = 0
 
+    @property
+    def low(self) -> int:
+        """The greatest step known that is short of the first that holds; before the peak, if none holds."""
+        if self.high is not None:
+            return max(step for step in self.known if step < self.high)
+        order = sorted(self.known)
+        peak = max(order, key=lambda step: (self.known[step], -step))
+        return order[max(0, order.index(peak) - 1)]
+
     def points(self, width: int) -> list[int]:
         """Return the steps to try next, none where the hunt is over."""
         self.rounds += 1
@@ -34,7 +51,7 @@ class _Hunt:
             return self.grid
         if self.high is None:
             return self._around_peak(width) if self.rounds <= PEAK_ROUNDS else []
-        low = max(step for step in self.known if step < self.high)
+        low = self.low
         return [] if self.high - low == 1 else self._between(low, self.high, width)
 
     def learn(self, steps: Sequence[int], slacks: Sequence[float]) -> None:
@@ -67,13 +84,17 @@ class _Hunt:
 
 
 def least_steps(
-    grids: Sequence[Sequence[int]], short: Sequence[float], slack_of: SlackOf, width: int = 7
+    grids: Sequence[Sequence[int]],
+    short: Sequence[float],
+    slack_of: SlackOf,
+    width: int = 7,
+    best: Best | None = None,
 ) -> list[int | None]:
     """Return the least number of steps that holds for each candidate, None where none was found.
 
     grids: steps to try first, a list a candidate; short: slack at step 0, below zero. slack_of(places,
     steps): slack of candidates at steps, ≥ 0 where it holds, NaN where it cannot be told. width: pieces
-    that an interval is cut into a round.
+    that an interval is cut into a round. best: where only the cheapest are wanted; the others may be None.
 
     >>> import numpy as np
     >>> slacks = lambda places, steps: np.array([step - 41.5 for step in steps])
@@ -95,7 +116,26 @@ def least_steps(
             if each:
                 hunts[place].learn(each, slacks[at : at + len(each)])
                 at += len(each)
+        if best is not None:
+            active = _in_the_race(hunts, active, best)
     return [hunt.high for hunt in hunts]
+
+
+def _in_the_race(hunts: list[_Hunt], active: list[int], best: Best) -> list[int]:
+    """Return the candidates that may still be among the cheapest; the others give up."""
+    known = [
+        best.price(place, hunt.high) for place, hunt in enumerate(hunts) if hunt.high is not None
+    ]
+    if len(known) <= best.wanted:
+        return active
+    dearest = sorted(known)[best.wanted - 1]
+    kept = []
+    for place in active:
+        if best.price(place, hunts[place].low) <= dearest:
+            kept.append(place)
+        else:
+            hunts[place].high = None
+    return kept
 
 
 def doublings(least: int, most: int) -> list[int]:

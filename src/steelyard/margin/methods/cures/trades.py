@@ -8,14 +8,16 @@ from math import inf, isfinite
 from steelyard.margin.methods.cures.desks import Desk, is_priced
 from steelyard.margin.methods.cures.levels import Floats, plain_number, ratio_of
 from steelyard.margin.methods.cures.results import Number, Trade
-from steelyard.margin.methods.cures.search import doublings, least_steps
+from steelyard.margin.methods.cures.search import Best, doublings, least_steps
 from steelyard.terms.stated import parse_contract
 
-REACH = 10_000  # times the size of the position: beyond it no trade is tried
+REACH = 1_000  # times the size of the position: beyond it no trade is tried
 
 
-def trades_of(desk: Desk, requirement: Number, short: float, step: float) -> list[Trade]:
-    """Return the smallest curing trade of each contract, bought or sold, the cheapest first.
+def trades_of(
+    desk: Desk, requirement: Number, short: float, step: float, count: int
+) -> list[Trade]:
+    """Return the smallest curing trades, each contract bought or sold, the `count` cheapest in order.
 
     Quantities are whole numbers of the contract's step, the power of ten at or below `step` times the
     size of the position; without one that of the largest position in the underlying, else of all.
@@ -35,7 +37,11 @@ def trades_of(desk: Desk, requirement: Number, short: float, step: float) -> lis
         ]
         return desk.trades([candidates[place][0] for place in places], quantities).slack
 
-    found = least_steps(grids, [short] * len(candidates), slack_of, desk.width)
+    def price_of(place: int, count: int) -> tuple[float, float]:
+        return price(desk, candidates[place][0], float(quantity_of(place, count)))
+
+    best = Best(count, price_of)
+    found = least_steps(grids, [short] * len(candidates), slack_of, desk.width, best)
     curing = [(place, count) for place, count in enumerate(found) if count is not None]
     if not curing:
         return []
@@ -45,7 +51,7 @@ def trades_of(desk: Desk, requirement: Number, short: float, step: float) -> lis
     for row, (place, _) in enumerate(curing):
         new = plain_number(after.equity[row]), plain_number(after.requirement[row])
         told.append(trade(desk, candidates[place][0], quantities[row], requirement, *new))
-    return sorted(told, key=order_of)
+    return sorted(told, key=order_of)[:count]
 
 
 def trade(
@@ -57,6 +63,13 @@ def trade(
         name, quantity, quote.size(amount), quote.cost(amount, desk.taker_fee), before, after,
         ratio_of(equity, after),
     )  # fmt: skip
+
+
+def price(desk: Desk, name: str, quantity: float) -> tuple[float, float]:
+    """Return the cost of a trade, and its notional."""
+    quote = desk.quotes[name]
+    size = quote.size(quantity)
+    return quote.cost(quantity, desk.taker_fee), inf if size is None else size
 
 
 def order_of(trade: Trade) -> tuple[float, float, str, bool]:

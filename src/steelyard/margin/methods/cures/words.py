@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 from steelyard.margin.methods.cures.results import Cures, Deposit, Trade
+
+LEGS_TOLD = 3
 
 
 def cheapest(found: Cures) -> str:
     """Return the sentence of the cheapest cure, "" where there is none.
 
-    The cheapest trade, and the deposit of cash that would do instead; without a trade the closing of
-    single legs, then that of the whole book, then a deposit alone.
+    The cheapest trade, or single legs closed where that costs less, and the deposit of cash that would
+    do instead; without either the closing of the whole book, then a deposit alone.
     """
     parts = []
-    if found.trades:
+    if found.trades and not _are_legs_cheaper(found):
         parts.append(_trade(found.trades[0], found))
     elif found.reduction is not None and found.reduction.legs:
         parts.append(_legs(found))
@@ -59,6 +61,17 @@ def quantity(value: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def _are_legs_cheaper(found: Cures) -> bool:
+    reduction, trade = found.reduction, found.trades[0]
+    if reduction is None or not reduction.legs:
+        return False
+    notional = inf if reduction.legs_notional is None else reduction.legs_notional
+    return (reduction.legs_cost, notional) < (
+        trade.cost,
+        inf if trade.notional is None else trade.notional,
+    )
+
+
 def _trade(trade: Trade, found: Cures) -> str:
     verb = "buy" if trade.quantity > 0 else "sell"
     size = (
@@ -76,10 +89,13 @@ def _trade(trade: Trade, found: Cures) -> str:
 def _legs(found: Cures) -> str:
     assert found.reduction is not None
     legs = found.reduction.legs
+    told = legs if len(legs) <= LEGS_TOLD + 1 else legs[:LEGS_TOLD]
     said = ", ".join(
         f"{'buy' if each.quantity > 0 else 'sell'} {quantity(each.quantity)} {each.instrument}"
-        for each in legs
+        for each in told
     )
+    if len(legs) > len(told):
+        said += f" and {len(legs) - len(told)} legs more"
     after = legs[-1].requirement_after
     return (
         f"{said}: the {found.level} requirement falls from {number(legs[0].requirement_before)} to"

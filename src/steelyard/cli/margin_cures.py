@@ -1,0 +1,167 @@
+"""`steelyard margin --cases FILE --cure`: what brings each account back to the margin that is wanted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import msgspec
+
+from steelyard.cli.case_files import Piece, Printed, answered, cases_printed
+from steelyard.cli.case_lines import Answer, Calculation, Family, each
+from steelyard.cli.margin_cases import LINE_BYTES_MAX, family, identity, plain
+from steelyard.cli.method_library import library
+from steelyard.margin.methods.cures import cures_of, leave_one_out
+from steelyard.margin.methods.cures.levels import wanted_of
+from steelyard.margin.methods.cures.quotes import charges_of
+from steelyard.margin.methods.cures.results import Level
+from steelyard.terms.documents import MethodDocument
+from steelyard.terms.stated import Case
+
+BY = {
+    "cost": "cheapest first",
+    "notional": "nothing is charged, so the least notional first",
+}
+
+
+class Question(NamedTuple):
+    """What is wanted: equity over requirement, of which level, and what trading costs."""
+
+    wanted: float = 1.0
+    level: str = "initial"
+    taker_fee: float = 0.0
+
+
+def margin_cures_command(
+    path: Path,
+    question: Question,
+    jobs: int = 1,
+    folder: Path | None = None,
+    *,
+    as_json: bool = False,
+) -> int:
+    """Print what cures each case of a file (`-` is stdin); return 2 if one is an error.
+
+    folder: its documents are known beside those of the package. Errors: METH-E05 for a ratio or a fee
+    that is none, TERM-… of a document of the folder.
+    """
+    wanted_of(question.wanted, cast(Level, question.level))
+    charges_of(question.taker_fee, 0.0, 0.0)
+    curing_family(question, folder)
+    piece = partial(json_piece if as_json else text_piece, question=question, folder=folder)
+    return cases_printed(path, piece, jobs, LINE_BYTES_MAX)
+
+
+def json_piece(piece: Piece, question: Question, folder: Path | None = None) -> Printed:
+    """Return the cures of some lines of a file, one line of JSON each."""
+    return answered(piece, curing_family(question, folder), LINE_BYTES_MAX)
+
+
+def text_piece(piece: Piece, question: Question, folder: Path | None = None) -> Printed:
+    """Return the cures of some lines of a file as indented text."""
+    printed = json_piece(piece, question, folder)
+    told = [msgspec.json.decode(line) for line in printed.text.splitlines()]
+    return Printed("".join(_text(line) for line in told), printed.is_sound)
+
+
+@cache
+def curing_family(question: Question, folder: Path | None = None) -> Family:
+    """Return the methods of the library with what cures their cases."""
+    answering, known = family(folder), library(folder)
+    calculations: dict[str, Calculation] = {
+        name: each(partial(_cured, known.get(name), question), "") for name in answering.methods
+    }
+    return replace(answering, calculations=calculations)
+
+
+def _cured(document: MethodDocument, question: Question, case: Case[Any]) -> Answer:
+    found = cures_of(
+        case,
+        document,
+        wanted=question.wanted,
+        level=cast(Level, question.level),
+        taker_fee=question.taker_fee,
+    )
+    told = {
+        "cures": plain(msgspec.to_builtins(found, builtin_types=(Decimal,))),
+        "leave_one_out": [
+            plain(msgspec.to_builtins(left, builtin_types=(Decimal,)))
+            for left in leave_one_out(case, document)
+        ],
+    }
+    return identity(document, document.with_parameters(case.parameters)) | told
+
+
+def _text(told: dict[str, Any]) -> str:
+    """Return one answer as indented lines."""
+    head = f"{told['case']}  {told['method']}"
+    if "error" in told:
+        error = told["error"]
+        return f"{head}\n  {error['code']}: {error['message']}. {error['cure']}.\n\n"
+    lines = [f"{head} {told['method_version']}"]
+    found = told["cures"]
+    lines += [f"  {text}" for text in (found["cheapest"], found["reason"]) if text]
+    if found["deposits"]:
+        lines += _deposits(found) + _reduction(found) + _trades(found)
+    lines += _left_out(told["leave_one_out"], found["currency"])
+    return "\n".join(lines) + "\n\n"
+
+
+def _deposits(found: dict[str, Any]) -> list[str]:
+    lines = ["  deposits"]
+    for deposit in found["deposits"]:
+        amount, name = deposit["amount"], deposit["asset"]
+        said = deposit["reason"] if amount is None else f"{_number(amount)} {name}"
+        worth = "" if amount is None else f", {_number(deposit['value'])} {found['currency']}"
+        lines.append(f"    {name}: {said}" if amount is None else f"    {said}{worth}")
+    return lines
+
+
+def _reduction(found: dict[str, Any]) -> list[str]:
+    reduction = found["reduction"]
+    if reduction["kept"] is None and not reduction["legs"]:
+        return []
+    lines = ["  reductions"]
+    if reduction["kept"] is not None:
+        lines.append(f"    keep {_number(reduction['kept'])} of every position")
+    lines += [f"    {_trade(leg, found)}" for leg in reduction["legs"]]
+    return lines
+
+
+def _trades(found: dict[str, Any]) -> list[str]:
+    if not found["trades"]:
+        return [f"  no trade of {found['tried']} contracts cures"]
+    lines = [f"  trades of {found['tried']} contracts, {BY[found['ranked_by']]}"]
+    return lines + [f"    {_trade(trade, found)}" for trade in found["trades"]]
+
+
+def _trade(trade: dict[str, Any], found: dict[str, Any]) -> str:
+    quantity = trade["quantity"]
+    verb, size = ("sell", quantity[1:]) if quantity.startswith("-") else ("buy", quantity)
+    after = f"requirement {_number(trade['requirement_after'])} {found['currency']}"
+    notional = "" if trade["notional"] is None else f", notional {_number(trade['notional'])}"
+    cost = f", cost {_number(trade['cost'])}" if trade["cost"] else ""
+    return f"{verb} {_number(size)} {trade['instrument']}: {after}{notional}{cost}"
+
+
+def _left_out(rows: list[dict[str, Any]], currency: str) -> list[str]:
+    if not rows:
+        return []
+    head = f"requirement less that without it, {currency}"
+    lines = [f"  {head:<42}{'initial':>22}{'maintenance':>22}"]
+    for row in rows:
+        name = row["name"] if row["kind"] != "underlying" else f"all of {row['name']}"
+        initial, maintenance = (_number(row[level]) for level in ("initial", "maintenance"))
+        lines.append(f"    {name:<40}{initial:>22}{maintenance:>22}")
+    return lines
+
+
+def _number(value: Any) -> str:
+    """Return an amount with at most six decimals; a text is an exact decimal."""
+    if value is None:
+        return "-"
+    text = f"{Decimal(value) if isinstance(value, str) else value:,.6f}"
+    return text.rstrip("0").rstrip(".")
