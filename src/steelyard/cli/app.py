@@ -210,6 +210,18 @@ def margin(
         Path | None,
         typer.Option("--methods", help="With --cases: also know the documents of this folder."),
     ] = None,
+    cure: Annotated[
+        bool, typer.Option("--cure", help="With --cases: what brings back the wanted ratio.")
+    ] = False,
+    wanted: Annotated[
+        float, typer.Option(help="With --cure: equity over requirement that is wanted.")
+    ] = 1.0,
+    level: Annotated[
+        str, typer.Option(help="With --cure: initial or maintenance requirement.")
+    ] = "initial",
+    taker_fee: Annotated[
+        float, typer.Option(help="With --cure: fee, a fraction of the notional.")
+    ] = 0.0,
     market: Annotated[
         Path | None, typer.Option(help="Recorded market for the prices; simulated without it.")
     ] = None,
@@ -229,6 +241,13 @@ def margin(
         raise typer.BadParameter("give a file of accounts, or --cases FILE")
     if methods is not None and cases is None:
         raise typer.BadParameter("--methods goes with --cases")
+    if cure:
+        if cases is None or explain:
+            raise typer.BadParameter("--cure goes with --cases, without --explain")
+        from steelyard.cli.margin_cures import Question, margin_cures_command
+
+        asked = Question(wanted, level, taker_fee)
+        raise typer.Exit(margin_cures_command(cases, asked, jobs, methods, as_json=as_json))
     if cases is not None and explain:
         from steelyard.cli.margin_explain import margin_explain_command
 
