@@ -13,7 +13,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import nullcontext
 from multiprocessing import get_context
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 import msgspec
 
@@ -28,6 +28,7 @@ BYTES_AT_ONCE = 1 << 24  # long lines: fewer cases are held at once
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 PIECES_AHEAD = 2  # a process
 
+T = TypeVar("T")
 Piece = list[tuple[int, bytes | None]]  # (number, text) of each line; None is one that is too long
 
 _ENCODER = msgspec.json.Encoder()
@@ -51,29 +52,41 @@ def cases_printed(
     answer_piece: a function of a module, so that another process finds it (see `answered`). The order
     of the answers is that of the lines for every number of jobs. Errors: CASE-E10 for no such file.
     """
+    is_sound = True
+    for text, is_piece_sound in worked(path, answer_piece, jobs, line_bytes_max):
+        is_sound = is_sound and is_piece_sound
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    return EXIT_OK if is_sound else EXIT_USAGE
+
+
+def worked(
+    path: Path, work: Callable[[Piece], T], jobs: int = 1, line_bytes_max: int = LINE_BYTES_MAX
+) -> Iterator[T]:
+    """Yield what `work` makes of each piece of a file (`-` is stdin), in order. Errors: CASE-E10."""
     if str(path) != "-" and not path.is_file():
         raise refuse(
             "CASE-E10", f"{path} is not a file", "--cases names a file of JSON lines, or -",
             "check the path", "cases",
         )  # fmt: skip
-    is_sound = True
     with nullcontext(sys.stdin.buffer) if str(path) == "-" else path.open("rb") as stream:
         pieces = _pieces(stream, CASES_AT_ONCE if jobs == 1 else CASES_A_JOB, line_bytes_max)
-        printed = map(answer_piece, pieces) if jobs == 1 else _shared(pieces, answer_piece, jobs)
-        for text, is_piece_sound in printed:
-            is_sound = is_sound and is_piece_sound
-            sys.stdout.write(text)
-            sys.stdout.flush()
-    return EXIT_OK if is_sound else EXIT_USAGE
+        yield from map(work, pieces) if jobs == 1 else _shared(pieces, work, jobs)
 
 
 def answered(piece: Piece, family: Family, line_bytes_max: int = LINE_BYTES_MAX) -> Printed:
     """Return the answers to a piece, one line of JSON each, in order."""
-    told = answers(
-        [_line_of(number, text, family, line_bytes_max) for number, text in piece], family
-    )
+    told = answers_to(piece, family, line_bytes_max)
     text = "".join(_ENCODER.encode(each).decode() + "\n" for each in told)
     return Printed(text, not any("error" in each for each in told))
+
+
+def answers_to(
+    piece: Piece, family: Family, line_bytes_max: int = LINE_BYTES_MAX
+) -> list[dict[str, Any]]:
+    """Return one answer a line of a piece, in order, by name."""
+    lines = [_line_of(number, text, family, line_bytes_max) for number, text in piece]
+    return answers(lines, family)
 
 
 def _line_of(number: int, text: bytes | None, family: Family, line_bytes_max: int) -> Line:
@@ -86,15 +99,13 @@ def _line_of(number: int, text: bytes | None, family: Family, line_bytes_max: in
     return Line(number, None, None, error=error)
 
 
-def _shared(
-    pieces: Iterator[Piece], answer_piece: Callable[[Piece], Printed], jobs: int
-) -> Iterator[Printed]:
+def _shared(pieces: Iterator[Piece], work: Callable[[Piece], T], jobs: int) -> Iterator[T]:
     """Yield the answers to the pieces, in order, worked out by so many processes."""
     pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
-    waiting: deque[Future[Printed]] = deque()
+    waiting: deque[Future[T]] = deque()
     try:
         for piece in pieces:
-            waiting.append(pool.submit(answer_piece, piece))
+            waiting.append(pool.submit(work, piece))
             if len(waiting) >= PIECES_AHEAD * jobs:
                 yield waiting.popleft().result()
         while waiting:

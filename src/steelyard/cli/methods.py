@@ -62,14 +62,24 @@ def lint(name: Named, at: At = None, folder: Folder = None, as_json: AsJson = Fa
 
 
 @methods_app.command()
-def diff(before: Named, after: Named, folder: Folder = None, as_json: AsJson = False) -> None:
-    """Compare two methods, path by path.
+def diff(
+    before: Named,
+    after: Named,
+    folder: Folder = None,
+    cases: Annotated[
+        Path | None,
+        typer.Option(help="Also margin these cases under both, JSON lines; - for stdin."),
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, max=256, help="Processes, with --cases.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Compare two methods, path by path, and the accounts that the difference hits.
 
-    Exit code 1 if they differ.
+    Exit code 1 if they differ, 2 if a case is an error.
     """
     from steelyard.cli.methods_show import diff_command
 
-    raise typer.Exit(diff_command(before, after, folder, as_json))
+    raise typer.Exit(diff_command(before, after, folder, as_json, cases, jobs))
 
 
 @methods_app.command()

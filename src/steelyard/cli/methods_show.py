@@ -178,14 +178,31 @@ def lint_command(name: str, at: str | None, folder: Path | None, as_json: bool) 
     return 1 if errors else 0
 
 
-def diff_command(before: str, after: str, folder: Path | None, as_json: bool) -> int:
-    """Print what differs between two methods; exit code 1 if anything does."""
+def diff_command(
+    before: str,
+    after: str,
+    folder: Path | None,
+    as_json: bool,
+    cases: Path | None = None,
+    jobs: int = 1,
+) -> int:
+    """Print what differs between two methods, and which of the cases it hits.
+
+    Exit code 1 if anything differs, 2 if a case is an error.
+    """
     a, b = found(before, folder=folder), found(after, folder=folder)
     changes = difference(a, b)
+    impact = None
+    if cases is not None:
+        # Imported here: margining needs what a plain comparison does not.
+        from steelyard.cli.methods_impact import compared, impact_of
+
+        impact = impact_of(compared(before, after, cases, folder, jobs))
+    code = 2 if impact is not None and impact.errors else 1 if changes else 0
     if as_json:
-        print_json({"before": heading(a), "after": heading(b),
-                    "changes": [msgspec.to_builtins(each) for each in changes]})  # fmt: skip
-        return 1 if changes else 0
+        told = {"before": heading(a), "after": heading(b), "changes": msgspec.to_builtins(changes)}
+        print_json(told if impact is None else told | {"cases": impact.as_dict()})
+        return code
     table = _table("path", "before", "after", "change", "unit")
     for each in changes:
         table.add_row(escape(each.path), *map(escape, _sides(each)), _relative(each), each.unit)
@@ -193,7 +210,11 @@ def diff_command(before: str, after: str, folder: Path | None, as_json: bool) ->
     if changes:
         out.print(table)
     out.print(f"{len(changes)} differences between {a.name} {a.version} and {b.name} {b.version}")
-    return 1 if changes else 0
+    if impact is not None:
+        from steelyard.cli.methods_impact import print_impact
+
+        print_impact(out, impact)
+    return code
 
 
 def _sides(change: Change) -> tuple[str, str]:
