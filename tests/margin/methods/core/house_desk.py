@@ -24,8 +24,8 @@ NOW_US = 1_780_300_800_000_000
 DAY_US = 86_400_000_000
 MICRO = 1e-6
 PRICES = {"BTC": 100_000.0, "ETH": 4_000.0, "SOL": 200.0, "DOGE": 0.25}
-# Past, while its settlement is averaged, within a day, short, where powers change at 30 days, long.
-DAYS = (-1.0, 0.01, 0.9, 2.5, 7.0, 30.0, 31.0, 200.0)
+# Past, while its settlement is averaged, within a day, short, on both sides of 30 days, long.
+DAYS = (-1.0, 0.01, 0.9, 2.5, 7.0, 25.0, 30.0, 35.0, 200.0)
 MONEYNESS = (0.55, 0.9, 1.0, 1.1, 1.7)
 
 
