@@ -21,8 +21,8 @@ from steelyard.margin.methods.core.prepared import Prepared
 from steelyard.margin.methods.core.rules import Compiled
 from steelyard.margin.methods.core.scan import fill_scan
 from steelyard.margin.methods.core.steps import QUANTITY, SELECT
-from steelyard.margin.methods.core.tiles import accumulate16, accumulate32, accumulate_twin
-from steelyard.margin.methods.core.what_if import Margins, margins, plain_margins
+from steelyard.margin.methods.core.tiles import accumulate, accumulate_twin
+from steelyard.margin.methods.core.what_if import Margins, margins, plain_margins, traded
 from steelyard.terms.documents import documents
 from steelyard.terms.stated import (
     Asset,
@@ -171,6 +171,38 @@ def test_PROG_002_an_account_of_a_thousand_legs_and_one_that_is_no_number() -> N
     assert found.initial_requirement[0] == 0.0
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 1000), st.integers(0, 12))
+def test_PROG_007_a_trade_is_added_to_the_leg_held_or_as_a_leg_of_its_own(
+    seed: int, legs: int
+) -> None:
+    held = prepared("derive-pmrm2")
+    rng = np.random.default_rng(seed)
+    rows = np.sort(rng.choice(len(held.instruments), legs, replace=False)).astype(np.int32)
+    book = Books(
+        1, np.zeros(legs, np.int64), rows, rng.normal(0, 1, legs), np.array([100.0]),
+        {"entry_price": rng.random(legs)}, {"spot_margin": np.array([2.0])},
+    )  # fmt: skip
+    trades = rng.integers(0, len(held.instruments), 5).astype(np.int32)
+    sizes = rng.normal(0, 1, 5)
+    found = traded(held, book, trades, sizes)
+    assert found.size == 5
+    assert found.extras["spot_margin"].tolist() == [2.0] * 5
+    for k in range(5):
+        wanted = dict(zip(rows.tolist(), book.quantity.tolist(), strict=True))
+        wanted[int(trades[k])] = wanted.get(int(trades[k]), 0.0) + float(sizes[k])
+        one = part(found, k, k + 1)
+        assert list(zip(one.instrument.tolist(), one.quantity.tolist(), strict=True)) == sorted(
+            wanted.items()
+        )
+        entries = dict(zip(rows.tolist(), book.stated["entry_price"].tolist(), strict=True))
+        for row, entry in zip(one.instrument.tolist(), one.stated["entry_price"], strict=True):
+            assert entries.get(row, np.nan) == entry or (row not in entries and np.isnan(entry))
+        is_option = held.instruments.names[trades[k]][-1] in "CP"
+        premium = sizes[k] * held.model_value[trades[k]] if is_option else 0.0
+        assert one.cash[0] == 100.0 - premium
+
+
 def test_PROG_003_without_coins_in_the_market_no_step_is_about_coins() -> None:
     with_coins, without = prepared("derive-pmrm2", "BTC"), prepared("derive-pmrm2")
     long, short = (program_for(each, books(each, 1, 3, ())) for each in (with_coins, without))
@@ -218,16 +250,10 @@ INTS = types.Array(types.int32, 1, "C", readonly=True)
     types.void(TABLE, INTS, COLUMN, types.int64, types.int64, types.Array(types.float64, 1, "C"))
 )
 def _fill_sums(table, instrument, quantity, first, last, out):  # type: ignore[no-untyped-def]
-    width = table.shape[1]
-    column = 0
-    while column + 32 <= width:
-        accumulate32(table, width, column, instrument, quantity, first, last, out)
-        column += 32
-    if column < width:
-        accumulate16(table, width, column, instrument, quantity, first, last, out)
+    accumulate(table, instrument, quantity, first, last, out)
 
 
-@pytest.mark.parametrize("width", [16, 32, 48, 64])
+@pytest.mark.parametrize("width", [8, 16, 24, 32, 40, 64])
 def test_PROG_006_tiles_are_the_sums_of_the_twin(width: int) -> None:
     rng = np.random.default_rng(width)
     table = rng.normal(0, 1, (9, width))

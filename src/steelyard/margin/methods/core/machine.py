@@ -75,11 +75,11 @@ def _arithmetic(what: int, n: int, x: Any, y: Any, out: Any) -> None:
     elif what == MIN:
         for k in range(n):
             a, b = x[k], y[k]
-            out[k] = a if (a < b or a != a) else b
+            out[k] = a if (a < b) | (a != a) else b
     else:
         for k in range(n):
             a, b = x[k], y[k]
-            out[k] = a if (a > b or a != a) else b
+            out[k] = a if (a > b) | (a != a) else b
 
 
 @routine
@@ -189,17 +189,20 @@ def _cut(
             places[UNIT_START, units] = groups
             places[UNDER, units] = 0
             units += 1
+        group, underlying = -1, -1
         for p in range(begin, end):
-            i, before = held[p], held[p - 1] if p > begin else -1
-            is_unit = not is_single and (before < 0 or underlying_of[i] != underlying_of[before])
-            if is_unit:
+            # What is no beginning is written over by the next one: a branch would be mispredicted.
+            i = held[p]
+            is_unit = (not is_single) & (underlying_of[i] != underlying)
+            is_group = is_unit | (group_of[i] != group)
+            group, underlying = group_of[i], underlying_of[i]
+            if not is_single:
                 places[UNIT_START, units] = groups
-                places[UNDER, units] = underlying_of[i]
-                units += 1
-            if is_unit or before < 0 or group_of[i] != group_of[before]:
-                places[GROUP_START, groups] = p
-                places[FIRST_LEG, groups] = i
-                groups += 1
+                places[UNDER, units] = underlying
+                units += is_unit
+            places[GROUP_START, groups] = p
+            places[FIRST_LEG, groups] = i
+            groups += is_group
     places[GROUP_START, groups] = held.shape[0]
     places[UNIT_START, units] = groups
     places[ACCOUNT_START, accounts] = units

@@ -23,7 +23,6 @@ from steelyard.margin.methods.core.instruments import (
     Instruments,
 )
 from steelyard.margin.methods.core.rules import Compiled, circular
-from steelyard.margin.methods.core.scan import LANES
 from steelyard.margin.methods.core.scenarios import (
     DIRECTIONS,
     Scenarios,
@@ -31,6 +30,7 @@ from steelyard.margin.methods.core.scenarios import (
     probe_moves,
     scenarios_of,
 )
+from steelyard.margin.methods.core.tiles import LANES
 from steelyard.margin.methods.needs import parameter
 from steelyard.quantities.errors import InputError, TermsError
 from steelyard.valuation.black76 import black76_price

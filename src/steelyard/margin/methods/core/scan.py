@@ -4,8 +4,9 @@ For a group (one expiry of one underlying) with values V[i, s], unmoved values M
 
     y = Σ quantity·V[i, s],   z = (y·(d⁺ if y ≥ 0 else d⁻) − Σ quantity·M[i])·weight[s]
 
-and −|z| where the scenario folds. A unit's P&L in a scenario is the sum over its groups. Undated groups
-have d⁺ = d⁻ = 1 and their table holds P&L, so M = 0 there. The order of additions is that of the legs.
+and −|z| where the scenario folds. Groups that are not discounted hold P&L in the table; those that follow
+each other are one sum, y alone. A unit's P&L in a scenario is the sum over these, and the order of
+additions is that of the legs.
 """
 
 from __future__ import annotations
@@ -15,11 +16,10 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from steelyard.margin.methods.core.tiles import accumulate16, accumulate32, lowest
+from steelyard.margin.methods.core.tiles import accumulate, lowest
 from steelyard.valuation.compiled import inline, kernel
 from steelyard.valuation.intrinsics import fma
 
-LANES = 16
 SCAN_MODULES = (f"{__package__}.scan", f"{__package__}.tiles", "steelyard.margin.vector")
 TABLE = types.Array(types.float64, 2, "C", readonly=True)
 OUT2 = types.Array(types.float64, 2, "C")
@@ -59,15 +59,16 @@ def unit_totals(
     width = table.shape[1]
     for c in range(width):
         total[c] = 0.0
-    for g in range(first_group, end_group):
-        start, end = group_start[g], group_start[g + 1]
-        column = 0
-        while column + 32 <= width:
-            accumulate32(table, width, column, instrument, quantity, start, end, sums)
-            column += 32
-        if column < width:
-            accumulate16(table, width, column, instrument, quantity, start, end, sums)
+    g = first_group
+    while g < end_group:
+        start = group_start[g]
         first = instrument[start]
+        g += 1
+        if not is_discounted[first]:
+            while g < end_group and not is_discounted[instrument[group_start[g]]]:
+                g += 1
+        end = group_start[g]
+        accumulate(table, instrument, quantity, start, end, sums)
         if is_discounted[first]:
             unmoved = 0.0
             for p in range(start, end):

@@ -1,4 +1,4 @@
-"""The innermost loop of a scan: some legs against 32 or 16 columns of a table, sums in registers.
+"""The innermost loop of a scan: some legs against up to 32 columns of a table, sums in registers.
 
 Written as LLVM vector operations, because a Python loop over so many accumulators spills them to memory.
 Each column is its own sum over the legs in their order, one fused multiply-add each: the bits do not
@@ -17,6 +17,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from steelyard.margin.vector import broadcast, fused_exact, lanes, least, pointer
+from steelyard.valuation.compiled import inline
 
 LANES = 8
 _DOUBLE = ir.DoubleType()
@@ -135,9 +136,30 @@ def _lowest(_context: Any, values: Any, _width: Any) -> Any:
     return signature, codegen
 
 
-accumulate32: Any = _accumulate(32)
-accumulate16: Any = _accumulate(16)
+_of_32: Any = _accumulate(32)
+_of_24: Any = _accumulate(24)
+_of_16: Any = _accumulate(16)
+_of_8: Any = _accumulate(8)
 lowest: Any = intrinsic(_lowest)
+
+
+@inline
+def accumulate(table: Any, instrument: Any, quantity: Any, first: int, last: int, out: Any) -> None:
+    """Write out[s] = Σ quantity[p]·table[instrument[p], s] over the legs first ≤ p < last.
+
+    The table's width is a multiple of 8.
+    """
+    width = table.shape[1]
+    column = 0
+    while column + 32 <= width:
+        _of_32(table, width, column, instrument, quantity, first, last, out)
+        column += 32
+    if column + 24 == width:
+        _of_24(table, width, column, instrument, quantity, first, last, out)
+    elif column + 16 == width:
+        _of_16(table, width, column, instrument, quantity, first, last, out)
+    elif column + 8 == width:
+        _of_8(table, width, column, instrument, quantity, first, last, out)
 
 
 def accumulate_twin(
