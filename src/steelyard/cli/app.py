@@ -206,6 +206,12 @@ def margin(
     explain: Annotated[
         bool, typer.Option("--explain", help="With --cases: part by part, leg by leg.")
     ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --explain: write one page that opens offline, and print nothing else."
+        ),
+    ] = None,
     methods: Annotated[
         Path | None,
         typer.Option("--methods", help="With --cases: also know the documents of this folder."),
@@ -241,6 +247,8 @@ def margin(
         raise typer.BadParameter("give a file of accounts, or --cases FILE")
     if methods is not None and cases is None:
         raise typer.BadParameter("--methods goes with --cases")
+    if html is not None and not (cases is not None and explain):
+        raise typer.BadParameter("--html goes with --cases FILE --explain")
     if cure:
         if cases is None or explain:
             raise typer.BadParameter("--cure goes with --cases, without --explain")
@@ -248,6 +256,10 @@ def margin(
 
         asked = Question(wanted, level, taker_fee)
         raise typer.Exit(margin_cures_command(cases, asked, jobs, methods, as_json=as_json))
+    if cases is not None and html is not None:
+        from steelyard.cli.margin_page_run import margin_page_command
+
+        raise typer.Exit(margin_page_command(cases, html, jobs, methods))
     if cases is not None and explain:
         from steelyard.cli.margin_explain import margin_explain_command
 

@@ -15,6 +15,7 @@ from steelyard.cli.case_lines import Answer, Calculation, Family, each
 from steelyard.cli.margin_cases import LINE_BYTES_MAX, family, identity, plain
 from steelyard.cli.method_library import library
 from steelyard.margin.methods.registry import explanation_of
+from steelyard.publish.strategies import describe
 from steelyard.terms.documents import MethodDocument
 from steelyard.terms.stated import Case
 
@@ -51,15 +52,22 @@ def explaining_family(folder: Path | None = None) -> Family:
     """Return the methods of the library with what explains their cases."""
     answering, known = family(folder), library(folder)
     calculations: dict[str, Calculation] = {
-        name: each(partial(_explained, known.get(name)), "") for name in answering.methods
+        name: each(partial(explained, known.get(name)), "") for name in answering.methods
     }
     return replace(answering, calculations=calculations)
 
 
-def _explained(document: MethodDocument, case: Case[Any]) -> Answer:
-    found = explanation_of(case, document)
-    tree = plain(msgspec.to_builtins(found, builtin_types=(Decimal,)))
-    return identity(document, document.with_parameters(case.parameters)) | {"explanation": tree}
+def explained(document: MethodDocument, case: Case[Any]) -> Answer:
+    """Return the explanation of a case as it is printed, with the strategies of its account."""
+    found = explanation_of(case, document, names_strategies=True)
+    told = identity(document, document.with_parameters(case.parameters))
+    if found is None:
+        return told | {"explanation": None}
+    bare = msgspec.structs.replace(found, strategies=None)
+    tree = plain(msgspec.to_builtins(bare, builtin_types=(Decimal,)))
+    if found.strategies is not None:
+        tree["strategies"] = describe(found.strategies)
+    return told | {"explanation": tree}
 
 
 def _text(told: dict[str, Any]) -> str:
@@ -92,7 +100,17 @@ def _text(told: dict[str, Any]) -> str:
         lines.append(
             f"  one more {more['instrument']}: bought {bought:+,.6f}, sold {sold:+,.6f} initial"
         )
+    lines += _strategies(found)
     return "\n".join(lines) + "\n\n"
+
+
+def _strategies(found: dict[str, Any]) -> list[str]:
+    """Return a line for each named strategy and one for the book; why there are none, if that is told."""
+    told = found["strategies"]
+    if told is None:
+        missing = found["strategies_missing"]
+        return [f"  strategies are not named: {missing}"] if missing else []
+    return [f"  {each['sentence']}" for each in told["strategies"]] + [f"  {told['sentence']}"]
 
 
 def _row(depth: int, name: str, initial: str, maintenance: str) -> str:

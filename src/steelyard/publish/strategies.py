@@ -34,6 +34,7 @@ def describe(recognition: Recognition) -> dict[str, object]:
         "is_proven_least": recognition.is_proven_least,
         "currency": currency_of(_legs(recognition)),
         "maximum_loss": _text(recognition.maximum_loss),
+        "sentence": book_sentence(recognition),
     }
 
 
