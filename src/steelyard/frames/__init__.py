@@ -6,23 +6,53 @@ what they were given; `fit_surface` takes the quotes of a chain alike and return
 that cannot be answered says why in the column `status` and costs its neighbours nothing; a column
 that is missing, or a text that is no number, is an error that names it.
 
-An edge: it reads and writes frames and calls the kernels of `valuation` and the fits of `models`,
-which are loaded when the first surface is asked for.
+`margin`, `compare`, `what_if`, `affordable`, `explain`, `stress` and `look_ahead` take a frame of
+positions, a stated market and a margin method; an account that cannot be answered says why in `error`.
+
+An edge: it reads and writes frames and calls the kernels of `valuation`, the methods of `margin` and
+the fits of `models`, which are loaded when they are first asked for.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from steelyard.frames.pricing import greeks, implied_volatility, price
 
 if TYPE_CHECKING:
+    from steelyard.frames.explaining import explain
+    from steelyard.frames.margining import compare, margin
+    from steelyard.frames.stressing import look_ahead, stress
     from steelyard.frames.surface import fit_surface
+    from steelyard.frames.trying import affordable, what_if
 
-__all__ = ["fit_surface", "greeks", "implied_volatility", "price"]
+__all__ = [
+    "affordable",
+    "compare",
+    "explain",
+    "fit_surface",
+    "greeks",
+    "implied_volatility",
+    "look_ahead",
+    "margin",
+    "price",
+    "stress",
+    "what_if",
+]
+
+_MODULES = {
+    "affordable": "trying",
+    "compare": "margining",
+    "explain": "explaining",
+    "fit_surface": "surface",
+    "look_ahead": "stressing",
+    "margin": "margining",
+    "stress": "stressing",
+    "what_if": "trying",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name != "fit_surface":
+    module = _MODULES.get(name)
+    if module is None:
         raise AttributeError(f"module 'steelyard.frames' has no attribute {name!r}")
-    from steelyard.frames.surface import fit_surface
-
-    return fit_surface
+    return getattr(import_module(f"steelyard.frames.{module}"), name)

@@ -69,7 +69,9 @@ class FrameGiven:
                 frame = frame.with_columns(nw.lit(values, nw.String).alias(column))
                 continue
             is_text = values.dtype == object
-            dtype = nw.String if is_text else nw.Float64
+            dtype: Any = nw.String if is_text else nw.Float64
+            if values.dtype == np.bool_:
+                is_text, dtype = True, nw.Boolean
             items = values.tolist() if is_text else values
             backend = frame.implementation
             frame = frame.with_columns(nw.new_series(column, items, dtype, backend=backend))

@@ -107,9 +107,11 @@ def random_batch(
             if draw.random() < wrong / 4:
                 quantity = float(draw.choice([np.nan, np.inf, 1e305]))
             legs.append((account, place, quantity))
-        for asset in range(len(assets)):
-            if draw.random() < (0.8 if asset == 0 else wrong):
-                balances.append((account, asset, float(np.round(draw.normal() * 1e4, 2))))
+        balances += [
+            (account, asset, float(np.round(draw.normal() * 1e4, 2)))
+            for asset in range(len(assets))
+            if draw.random() < (0.8 if asset == 0 else wrong)
+        ]
     order = draw.permutation(len(legs))
     legs = [legs[i] for i in order]
     stated = {}
@@ -121,7 +123,7 @@ def random_batch(
                 has = is_option and (method == "deribit-sm" or draw.random() < 0.3)
                 column[i] = draw.random() * 0.1 if has else np.nan
             elif not is_option and draw.random() < (0.4 if name == "entry_price" else 0.2):
-                spot = SPOT[instruments[place][:3]] if instruments[place][:3] in SPOT else 1.0
+                spot = SPOT.get(instruments[place][:3], 1.0)
                 column[i] = spot * 0.97 if name == "entry_price" else draw.normal() * 100.0
         if not np.isnan(column).all():
             stated[name] = column

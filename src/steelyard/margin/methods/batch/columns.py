@@ -64,7 +64,7 @@ class Batch:
     @cached_property
     def contracts(self) -> list[Contract | None]:
         """What each instrument's name says, None where it is no contract's name."""
-        return [_contract(name) for name in self.instruments]
+        return contracts_named(self.instruments)
 
     @cached_property
     def rank(self) -> Places:
@@ -110,6 +110,15 @@ class Batch:
         is_twice = np.zeros(len(self), bool)
         is_twice[account[1:][(account[1:] == account[:-1]) & (asset[1:] == asset[:-1])]] = True
         return is_twice
+
+
+def contracts_named(names: Sequence[str]) -> list[Contract | None]:
+    """Return what each name says, None where it is no contract's name.
+
+    >>> [None if c is None else c.kind for c in contracts_named(["BTC-PERPETUAL", "BTC"])]
+    ['perpetual', None]
+    """
+    return [_contract(name) for name in names]
 
 
 def _contract(name: str) -> Contract | None:
@@ -208,3 +217,98 @@ def _number(batch: Batch, name: str, column: Floats, row: int, number: type[Any]
 def _as(value: float, number: type[Any]) -> Any:
     """Return a float as a number of a core: a decimal is the shortest that names it."""
     return Decimal(repr(value)) if number is Decimal else value
+
+
+def batch_of(names: Sequence[Any], accounts: Sequence[Account[Any]]) -> Batch:
+    """Return stated accounts as a batch, whose `account_of` gives them again; orders are left out.
+
+    >>> held = Account(balances={"USDC": 5.0}, positions=(Position("BTC-PERPETUAL", 1.5, delta=1.0),))
+    >>> account_of(batch_of(["a"], [held]), 0) == held
+    True
+    """
+    positions = [(i, each) for i, account in enumerate(accounts) for each in account.positions]
+    balances = [
+        (i, name, x) for i, account in enumerate(accounts) for name, x in account.balances.items()
+    ]
+    instruments = list(dict.fromkeys(each.instrument for _, each in positions))
+    assets = list(dict.fromkeys(name for _, name, _ in balances))
+    place = {name: i for i, name in enumerate(instruments)}
+    where = {name: i for i, name in enumerate(assets)}
+    columns = {
+        name: [getattr(each, name) for _, each in positions]
+        for name in ("quantity", *STATED_NUMBERS)
+    }
+    columns["amount"] = [x for _, _, x in balances]
+    is_exact = any(isinstance(x, Decimal) for column in columns.values() for x in column)
+    exact = {name: _objects(column) for name, column in columns.items()} if is_exact else {}
+    texts = {
+        name: _objects([getattr(each, name) for _, each in positions]) for name in STATED_TEXTS
+    }
+    given = {name: _floats([getattr(each, name) for each in accounts]) for name in GIVEN_AMOUNTS}
+    return Batch(
+        names,
+        instruments,
+        np.array([i for i, _ in positions], np.int64),
+        np.array([place[each.instrument] for _, each in positions], np.int64),
+        _floats(columns["quantity"]),
+        assets,
+        np.array([i for i, _, _ in balances], np.int64),
+        np.array([where[name] for _, name, _ in balances], np.int64),
+        _floats(columns["amount"]),
+        {name: _floats(columns[name]) for name in STATED_NUMBERS},
+        {n: column for n, column in texts.items() if any(each is not None for each in column)},
+        [each.mode for each in accounts],
+        {name: column for name, column in given.items() if not np.isnan(column).all()},
+        exact,
+    )
+
+
+def selected(batch: Batch, places: Places) -> Batch:
+    """Return some accounts of a batch, in the order given; one may stand there twice.
+
+    >>> batch = Batch(["a", "b"], ["X-PERPETUAL"], np.array([0, 1]), np.array([0, 0]), np.ones(2))
+    >>> selected(batch, np.array([1])).accounts
+    ['b']
+    """
+    rows, owner = gathered(*batch.by_account, places)
+    held, holder = gathered(*batch.balances_by_account, places)
+    modes = batch.modes
+    return Batch(
+        [batch.accounts[i] for i in places.tolist()],
+        batch.instruments,
+        owner,
+        batch.instrument[rows],
+        batch.quantity[rows],
+        batch.assets,
+        holder,
+        batch.balance_asset[held],
+        batch.amount[held],
+        {name: column[rows] for name, column in batch.stated.items()},
+        {name: column[rows] for name, column in batch.texts.items()},
+        None if modes is None else [modes[i] for i in places.tolist()],
+        {name: column[places] for name, column in batch.given.items()},
+        {name: column[held if name == "amount" else rows] for name, column in batch.exact.items()},
+    )
+
+
+def gathered(order: Places, start: Places, account: Places) -> tuple[Places, Places]:
+    """Return the rows of accounts, one after another, and which of the K accounts each is of.
+
+    >>> rows, owner = gathered(np.array([4, 2, 0]), np.array([0, 1, 3]), np.array([1, 0, 1]))
+    >>> rows.tolist(), owner.tolist()
+    ([2, 0, 4, 2, 0], [0, 0, 1, 2, 2])
+    """
+    counts = start[account + 1] - start[account]
+    owner = np.repeat(np.arange(len(account)), counts)
+    first = np.repeat(start[account] - (np.cumsum(counts) - counts), counts)
+    return order[first + np.arange(len(owner))], owner
+
+
+def _floats(items: Sequence[Any]) -> Floats:
+    return np.array([np.nan if item is None else float(item) for item in items], np.float64)
+
+
+def _objects(items: Sequence[Any]) -> Objects:
+    found = np.empty(len(items), dtype=object)
+    found[:] = items
+    return found

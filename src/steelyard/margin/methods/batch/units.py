@@ -61,7 +61,7 @@ class _Division:
         self.rules = rules
         self.market = market
         held = {c.underlying for c in batch.contracts if c is not None}
-        self.names = sorted({*held, *market.underlyings, *batch.assets}) or [""]
+        self.names = sorted(held | set(market.underlyings) | set(batch.assets)) or [""]
         self.place = {name: i for i, name in enumerate(self.names)}
         self.width = len(self.names) + 1
         self.code = np.array(

@@ -1,0 +1,210 @@
+"""`margin` and `compare`: what methods require of the accounts of a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from steelyard.frames.accounts import Book
+from steelyard.frames.markets import library_of, market_of, method_of
+from steelyard.frames.tables import constant, table_of, taken
+from steelyard.margin.methods.batch import Batch, BatchMargins, margins_of
+from steelyard.quantities.errors import SteelyardError
+from steelyard.terms.documents import MethodDocument
+
+CASH = "cash"
+# Methods that state no requirement of an account: a rank of holders, and the price of an auction.
+WITHOUT_REQUIREMENT = frozenset({"bitmex-adl", "derive-auction"})
+
+
+def margin(
+    positions: Any,
+    market: Any,
+    method: Any,
+    *,
+    balances: Any = None,
+    accounts: Any = None,
+    parameters: Mapping[str, Any] | None = None,
+    version: str | None = None,
+    at: Any = None,
+    methods_folder: Any = None,
+) -> Any:
+    """Return equity and requirements of every account under one method: a row an account.
+
+    positions: a frame (pandas, Polars, lazy, Arrow) or a dict of columns: `instrument` (BTC-PERPETUAL,
+    BTC-26JUN26, BTC-26JUN26-70000-C), `quantity` (in units of the underlying, short is negative) and, as
+    the method needs them, `account`, `entry_price`, `mark_price`, `unrealised_pnl`, `unrealised_funding`,
+    `isolated_margin`, `leverage`, `contract`, `bankruptcy_price`, `delta`. Under dydx-v4 the USDC balance
+    is what is left after paying for the positions, as the venue counts it: an entry price changes nothing.
+    market: a `Market`, a `Case`, or a dict, JSON text or file in the form of a case's market.
+    method: a name, the path of a document, or a `MethodDocument`; `version` or `at` choose one of its
+    versions (the newest otherwise), `methods_folder` adds documents, `parameters` overrides parameters.
+    balances: a frame with `asset`, `amount` and, if not for all, `account`; or {asset: amount} for all, or
+    {account: {asset: amount}}. The asset "cash" is the settlement currency of the method, whichever.
+    accounts: a frame with `account` and its `mode` or given amounts, such as `spot_margin`.
+
+    The answer is of the kind of `positions`, accounts in the order of their first rows: account,
+    underlying, method, version, hash, currency, equity, initial_requirement, maintenance_requirement,
+    initial_ratio and margin_ratio (equity over initial and maintenance requirement: short of margin below
+    1; null where nothing is required), error. An account that is wrong has null numbers and says why.
+    Where a method keeps a ledger for each coin there is a row a ledger, and `underlying` is its coin. One
+    that margins a single underlying at a time margins each of an account's alone, and adds up; cash
+    counts once. Numbers are those of the method for that account alone, bit for bit; exact decimals of
+    exact methods as the nearest floats.
+
+    Errors: FRAM-E01 a column is missing, FRAM-E02 a value that is none, FRAM-E04 columns that do not go
+    together, FRAM-E05 the market; TERM-… the method or its parameters.
+
+    >>> market = {"as_of": "2026-06-01T08:00:00Z",
+    ...           "underlyings": {"BTC": {"index_price": 70_000, "perpetual": {"mark_price": 70_000}}}}
+    >>> held = {"account": ["a", "b"], "instrument": ["BTC-PERPETUAL"] * 2, "quantity": [1.0, -0.5]}
+    >>> found = margin(held, market, "paradex-pm", balances={"USDC": 14_000})
+    >>> found["initial_requirement"], found["margin_ratio"]
+    ([11200.0, 5600.0], [2.5, 5.0])
+    """
+    book = Book(positions, balances, accounts)
+    document = method_of(method, library_of(methods_folder), version, at)
+    found = margins_of(with_cash(book.batch, document), market_of(market), document, parameters)
+    return table_of(book.kind, margin_columns(book.batch, found, document))
+
+
+def compare(
+    positions: Any,
+    market: Any,
+    methods: Sequence[Any] | None = None,
+    *,
+    balances: Any = None,
+    accounts: Any = None,
+    parameters: Mapping[str, Mapping[str, Any]] | None = None,
+    at: Any = None,
+    methods_folder: Any = None,
+) -> Any:
+    """Return the rows of `margin` under several methods, method after method: account × method.
+
+    methods: names, paths or documents; None is every method of the library that states a requirement of
+    an account. parameters: overrides by the method's name. The rest is as `margin`. A method that does
+    not cover an account, or cannot be applied at all, says so in `error` in every row it concerns.
+
+    >>> market = {"as_of": "2026-06-01T08:00:00Z",
+    ...           "underlyings": {"BTC": {"index_price": 70_000, "perpetual": {"mark_price": 70_000}}}}
+    >>> held = {"instrument": ["BTC-PERPETUAL"], "quantity": [1.0]}
+    >>> found = compare(held, market, ["paradex-pm", "tims"], balances={"cash": 20_000})
+    >>> found["initial_requirement"], found["error"][1][:46]
+    ([11200.0, None], 'METH-E04: tims does not cover BTC-PERPETUAL (f')
+    """
+    book = Book(positions, balances, accounts)
+    library = library_of(methods_folder)
+    if methods is None:
+        methods = [name for name in library.names() if name not in WITHOUT_REQUIREMENT]
+    stated = market_of(market)
+    tables = []
+    for method in methods:
+        name = method.name if isinstance(method, MethodDocument) else str(method)
+        try:
+            document = method_of(method, library, None, at)
+            own = (parameters or {}).get(document.name)
+            found = margins_of(with_cash(book.batch, document), stated, document, own)
+        except SteelyardError as error:
+            tables.append(pa.table(_refused_columns(book.batch, name, error)))
+            continue
+        columns = margin_columns(book.batch, found, document)
+        tables.append(pa.table({n: arrow(n, column) for n, column in columns.items()}))
+    whole = pa.concat_tables(tables, promote_options="permissive")
+    return table_of(book.kind, {name: whole[name] for name in whole.column_names})
+
+
+def with_cash(batch: Batch, document: MethodDocument) -> Batch:
+    """Return the batch with the asset "cash" under its name in a method; left out of coins' ledgers."""
+    if CASH not in batch.assets:
+        return batch
+    name = str(document.rules.get("settlement", document.currency))
+    if name == "underlying":
+        keep = batch.balance_asset != list(batch.assets).index(CASH)
+        exact = {k: v[keep] if k == "amount" else v for k, v in batch.exact.items()}
+        return _kept(
+            batch,
+            replace(
+                batch, balance_account=batch.balance_account[keep],
+                balance_asset=batch.balance_asset[keep], amount=batch.amount[keep], exact=exact,
+            ),
+        )  # fmt: skip
+    assets = [name if asset == CASH else asset for asset in batch.assets]
+    if len(set(assets)) == len(assets):
+        return _kept(batch, replace(batch, assets=assets))
+    # Cash and the settlement asset beside each other are one asset stated twice.
+    first = assets.index(name)
+    place = np.array([first if asset == name else i for i, asset in enumerate(assets)], np.int64)
+    assets = [asset if assets.index(asset) == i else "" for i, asset in enumerate(assets)]
+    return _kept(batch, replace(batch, assets=assets, balance_asset=place[batch.balance_asset]))
+
+
+def _kept(batch: Batch, changed: Batch) -> Batch:
+    """Hand on what is known of the positions, which are the same."""
+    for name in ("contracts", "rank", "order", "by_account"):
+        changed.__dict__[name] = getattr(batch, name)
+    return changed
+
+
+def margin_columns(batch: Batch, found: BatchMargins, document: MethodDocument) -> dict[str, Any]:
+    """Return the columns of a margin table."""
+    count = len(found.account)
+    with np.errstate(all="ignore"):
+        ratios = [
+            np.where(need > 0.0, found.equity / need, np.nan)
+            for need in (found.initial_requirement, found.maintenance_requirement)
+        ]
+    return {
+        "account": taken(batch.accounts, found.account),
+        "underlying": texts_of(found.underlying),
+        "method": constant(document.name, count),
+        "version": constant(document.version, count),
+        "hash": constant(document.digest(), count),
+        "currency": texts_of(found.currency),
+        "equity": found.equity,
+        "initial_requirement": found.initial_requirement,
+        "maintenance_requirement": found.maintenance_requirement,
+        "initial_ratio": ratios[0],
+        "margin_ratio": ratios[1],
+        "error": errors_of(found.errors, count),
+    }
+
+
+def _refused_columns(batch: Batch, name: str, error: SteelyardError) -> dict[str, Any]:
+    """Return the rows of a method that cannot be applied to anybody."""
+    count = len(batch)
+    empty = pa.nulls(count, pa.float64())
+    words = pa.nulls(count, pa.string())
+    columns: dict[str, Any] = {
+        "account": taken(batch.accounts, np.arange(count)), "underlying": words,
+        "method": constant(name, count), "version": words, "hash": words, "currency": words,
+    }  # fmt: skip
+    for level in (
+        "equity", "initial_requirement", "maintenance_requirement", "initial_ratio", "margin_ratio"
+    ):  # fmt: skip
+        columns[level] = empty
+    return columns | {"error": constant(str(error), count)}
+
+
+def arrow(name: str, column: Any) -> Any:
+    """Return a column as an Arrow array, NaN as null."""
+    del name
+    if isinstance(column, np.ndarray):
+        return pa.array(column, from_pandas=True)
+    return column
+
+
+def texts_of(values: Sequence[str | None]) -> Any:
+    """Return texts, few of them different, as an Arrow array."""
+    return pa.array(values, pa.string())
+
+
+def errors_of(errors: Mapping[int, SteelyardError], count: int) -> Any:
+    """Return each row's error as a text, null where there is none."""
+    told: list[str | None] = [None] * count
+    for row, error in errors.items():
+        told[row] = str(error)
+    return pa.array(told, pa.string())
