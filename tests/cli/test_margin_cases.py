@@ -415,6 +415,27 @@ def test_MCAS_016_missing_market_number_never_changes_an_answer(method: str) -> 
     assert dropped > 2
 
 
+def test_MCAS_018_a_balance_of_nothing_changes_nothing() -> None:
+    refused = 0
+    for line in mixed():
+        case = json.loads(line)
+        if "account" not in case or "balances" not in case["account"]:
+            continue
+        sound = told(line)
+        for nothing in (0, -0.0):
+            case["account"]["balances"]["UNHEARD"] = nothing
+            assert told(json.dumps(case)) == sound, case["case"]
+        case["account"]["balances"]["UNHEARD"] = 1e-9
+        found = told(json.dumps(case))
+        if "error" in found:
+            assert found["error"]["code"] in ("METH-E04", "METH-E01"), found
+            assert found["error"]["where"]["field"].split(".")[2] == "UNHEARD"
+            refused += 1
+        else:
+            assert case["method"] in ("bitmex-adl", "drift-v2", "vega"), case["case"]
+    assert refused > 50
+
+
 def _has_default(case: dict[str, Any], path: tuple[str | int, ...]) -> bool:
     name = str(path[-1])
     settles = {"USDC", "USDT", "USD"}

@@ -107,6 +107,22 @@ def parameter(parameters: dict[str, Any], name: str) -> Any:
     return value
 
 
+def only_balance(account: Account[float], currency: str, method: str) -> float:
+    """Return the balance of the only asset in which a method keeps an account; 0 where none is stated.
+
+    A balance of nothing in another asset is none. Errors: METH-E04 for any other, METH-E05.
+    """
+    for name, held in account.balances.items():
+        if name != currency and held != 0.0:
+            field = f"account.balances.{name}"
+            refuse(
+                "METH-E04", f"{field} is {held}, and {method} does not say what {name} counts",
+                f"method {method} keeps this account in {currency} alone",
+                f"state what it is worth as a balance of {currency}, or choose another method", field,
+            )  # fmt: skip
+    return given(account.balances.get(currency, 0.0), f"account.balances.{currency}")
+
+
 def contracts_of(account: Account[N], method: str, covers: frozenset[str]) -> list[Contract]:
     """Return the contracts of an account's positions, in their order.
 

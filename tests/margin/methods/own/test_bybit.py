@@ -127,8 +127,9 @@ def test_BYBT_003_an_inverse_contract_held_cross() -> None:
         "position_value": 0.625,
         "bankruptcy_price": pytest.approx(plain.native["bankruptcy_price"], rel=1e-14),
     }
-    poor = margined(short, balances={"USDT": 1e6})
-    assert poor.native["bankruptcy_price"] == pytest.approx(0.99925 * 40_000.0)
+    for balances in {}, {"USDT": 0.0}:
+        poor = margined(short, balances=balances)
+        assert poor.native["bankruptcy_price"] == pytest.approx(0.99925 * 40_000.0)
 
 
 @given(st.sampled_from([1.0, -1.0]), st.floats(10.0, 1e9), st.floats(1.0, 1e6), st.floats(0.0, 0.9))
@@ -289,6 +290,24 @@ def test_BYBT_022_one_answer_has_one_currency() -> None:
             margined(first, second)
         assert caught.value.code == "METH-E04"
         assert caught.value.where == {"field": "account.positions[1].instrument"}
+
+
+@pytest.mark.parametrize(
+    ("held", "balances", "asset"),
+    [
+        (inverse("BTC", -25_000.0, 40_000.0), {"USDT": 1e6}, "USDT"),
+        (inverse("BTC", -25_000.0, 40_000.0), {"BTC": 1.0, "ETH": 1e-9}, "ETH"),
+        (contract("ETH", -3.0, 3_000.0, leverage=20.0), {"BTC": -2.0}, "BTC"),
+        (None, {"BTC": 1.0}, "BTC"),
+    ],
+)
+def test_BYBT_022_a_balance_of_another_asset_is_refused(
+    held: Row | None, balances: dict[str, float], asset: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        margined(*([] if held is None else [held]), balances=balances)
+    assert caught.value.code == "METH-E04"
+    assert caught.value.where == {"field": f"account.balances.{asset}"}
 
 
 def test_BYBT_023_an_empty_account_requires_nothing() -> None:

@@ -187,7 +187,13 @@ def test_TIER_010_equity_is_balance_and_profit() -> None:
     assert (found.currency, found.equity) == ("USDT", 735_000.0)
     assert found.maintenance_requirement == pytest.approx(13_700.0, rel=1e-15)
     assert margined({"BTC": 40_000.0}, held).equity == 15_000.0
-    assert margined({"BTC": 40_000.0}, held, balances={"BTC": 5.0, "USDC": 9.0}).equity == 15_000.0
+    assert margined({"BTC": 40_000.0}, held, balances={"BTC": 0.0, "USDC": -0.0}).equity == 15_000.0
+    for balances in {"BTC": 5.0}, {"USDT": 720_000.0, "USDC": -9.0}:
+        with pytest.raises(InputError) as caught:
+            margined({"BTC": 40_000.0}, held, balances=balances)
+        asset = next(name for name in balances if name != "USDT")
+        assert caught.value.code == "METH-E04"
+        assert caught.value.where == {"field": f"account.balances.{asset}"}
     settled = margined({"BTC": 40_000.0}, [position("BTC", -30.0)], wallet=720_000.0)
     assert settled.equity == 720_000.0
     at_mark = margined({"BTC": 40_000.0}, [position("BTC", -30.0, 40_000.0)], wallet=720_000.0)

@@ -6,6 +6,7 @@ from math import isfinite
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 
 from steelyard.margin.methods.answer import Answer
 from steelyard.margin.methods.core.books import book_of
@@ -45,11 +46,18 @@ def evaluated(
     _check_statement(compiled, case.account)
     contracts = [position.instrument for position in case.account.positions]
     cash = rules.settlement if rules.settlement != "underlying" else _coin_of(case, contracts)
-    coins = [name for name in case.account.balances if name != cash]
+    account = _without_nothing(case.account, cash)
+    coins = [name for name in account.balances if name != cash]
     instruments = Instruments(case.market, contracts, coins, is_single=compiled.is_single)
     _check_scope(compiled, instruments)
-    books = book_of(case.account, instruments, cash, compiled.document.name, compiled.covers)
+    books = book_of(account, instruments, cash, compiled.document.name, compiled.covers)
     return Evaluation(Prepared(compiled, instruments), books, keeps=keeps, is_dual=is_dual)
+
+
+def _without_nothing(account: Account[float], cash: str) -> Account[float]:
+    """Return the account without the coins of which it holds exactly nothing."""
+    held = {name: n for name, n in account.balances.items() if n != 0.0 or name == cash}
+    return replace(account, balances=held) if len(held) < len(account.balances) else account
 
 
 def _coin_of(case: Case[float], contracts: list[str]) -> str:

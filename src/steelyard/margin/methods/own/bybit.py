@@ -20,7 +20,8 @@ coins cover it) or that would be below zero is None, and so is every price of an
 
 Several positions are answered one by one and their requirements summed; each number of the venue is then
 given per instrument. An inverse contract still counts the whole balance for itself. One answer has one
-currency: USDT for linear contracts and options, the coin for inverse ones, so a book of both is refused.
+currency: USDT for linear contracts and options, the coin for inverse ones, so a book of both is refused, and
+so is a balance of any other asset.
 
 Equity is the currency's balance and the P&L of contracts at their marks (`mark_price`, else that of the
 market's perpetual); None where a mark is missing. No option counts in it: a short's mark stands in its
@@ -41,6 +42,7 @@ from steelyard.margin.methods.needs import (
     contracts_of,
     given,
     index_price,
+    only_balance,
     parameter,
     refuse,
     required_number,
@@ -99,7 +101,7 @@ def answer(case: Case[float], document: MethodDocument) -> Answer:
     bounded(maintenance, "account", "the maintenance requirement")
     return Answer(
         currency=currency,
-        equity=_equity(case.account, currency, outcomes),
+        equity=_equity(only_balance(case.account, currency, document.name), outcomes),
         initial_requirement=initial,
         maintenance_requirement=maintenance,
         native=_native(outcomes),
@@ -319,8 +321,8 @@ def _one_currency(outcomes: list[Outcome]) -> str:
     return first.currency
 
 
-def _equity(account: Account[float], currency: str, outcomes: list[Outcome]) -> float | None:
-    equity = given(account.balances.get(currency, 0.0), f"account.balances.{currency}")
+def _equity(balance: float, outcomes: list[Outcome]) -> float | None:
+    equity = balance
     for each in outcomes:
         if each.pnl is None:
             return None

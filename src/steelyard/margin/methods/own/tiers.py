@@ -14,7 +14,8 @@ that of the present mark. The deduction makes the maintenance continuous where b
 
 What the rule leaves open: an account is isolated where its mode says so, else one wallet serves all
 its positions, and an `isolated_margin` stated there is not used (the part's note says so). Without an
-entry price a position's P&L counts as settled, the entry is the mark. Above the last cap there is no
+entry price a position's P&L counts as settled, the entry is the mark. A balance of another asset has no value
+that the rule states: METH-E04. Above the last cap there is no
 rate: METH-E05 names the bracket. A liquidation price that is not above zero, or that no price moves
 (no quantity; a long at a rate of 1), is None. A price in which notional and cap meet belongs to the
 lower bracket; the product is that of float64.
@@ -37,6 +38,7 @@ from steelyard.margin.methods.needs import (
     bounded,
     contracts_of,
     given,
+    only_balance,
     perpetual_mark,
     refuse,
     required_number,
@@ -79,7 +81,7 @@ def answer(case: Case[float], document: MethodDocument) -> Answer:
     True
     """
     currency = document.currency
-    wallet = given(case.account.balances.get(currency, 0.0), f"account.balances.{currency}")
+    wallet = only_balance(case.account, currency, document.name)
     held = _held(case, document)
     equity, maintenance, pnl = wallet, 0.0, 0.0
     for each in held:

@@ -114,7 +114,8 @@ def _cross(case: Case[Decimal], document: MethodDocument, native: dict[str, Any]
 
 def _settlement_asset(case: Case[Decimal], document: MethodDocument) -> str:
     """Return the asset the market settles in: the only one held, if it has no price of its own."""
-    held = list(case.account.balances)
+    stated = case.account.balances
+    held = [name for name, units in stated.items() if units] or list(stated)
     if len(held) == 1 and _price_of(case, held[0]) is None:
         return held[0]
     return document.currency
@@ -128,6 +129,8 @@ def _equity(case: Case[Decimal], markets: tuple[VegaMarket, ...], currency: str)
     """
     amounts = []
     for name, units in case.account.balances.items():
+        if name != currency and not units:
+            continue  # nothing of an asset is worth nothing, at any price
         price = Decimal(1) if name == currency else _price_of(case, name)
         worth = needed(price, f"market.assets.{name}.price", "METH-E01")
         amounts.append(exact(units, f"account.balances.{name}") * worth)
