@@ -14,11 +14,10 @@ import msgspec
 import pytest
 
 from steelyard.margin.methods.answer import Answer
-from steelyard.margin.methods.core import evaluation, rules
+from steelyard.margin.methods.core import resolving, rules
 from steelyard.margin.methods.core.answering import _TELLERS
 from steelyard.margin.methods.core.expressions import _BINARY, _COMPARE, PUBLIC, formula
 from steelyard.margin.methods.core.instruments import (
-    EXPIRY_NAMES,
     INSTRUMENT_NAMES,
     KIND_NAMES,
     MARKET_NAMES,
@@ -73,11 +72,11 @@ def test_MDOC_001_names_of_the_scopes() -> None:
         firsts(section(f"Names of {what}"))
         for what in ("an underlying", "an expiry", "an instrument", "a leg", "an account")
     )
-    same(under, evaluation._UNIT_NAMES)
-    same(expiry, {*EXPIRY_NAMES, *evaluation._EXPIRY_FEATURES})
+    same(under, resolving.GIVEN[resolving.UNDERLYING])
+    same(expiry, resolving.GIVEN[resolving.EXPIRY])
     same(instrument, {*INSTRUMENT_NAMES, *KIND_NAMES, "model_value", "model_delta"})
-    same([*instrument, *leg], evaluation._LEG_NAMES | {"model_delta"})
-    same(account, evaluation._ACCOUNT_NAMES)
+    same([*instrument, *leg], resolving.GIVEN[resolving.LEG] | {"model_delta"})
+    same(account, resolving.GIVEN[resolving.ACCOUNT])
     assert {*under, *expiry, *instrument} >= MARKET_NAMES
 
 

@@ -179,6 +179,11 @@ def test_DOCU_030_a_venue_that_adds_its_charges_is_warned_of_and_not_refused() -
     assert {each.severity for each in findings} == {"warning"}
 
 
+def test_DOCU_030_a_haircut_of_nothing_keeps_a_position_too() -> None:
+    name = "haircut_maintenance_ppm"
+    assert fields(method({name: "ppm"}, {name: 0}), "LINT-07") == []
+
+
 def test_DOCU_031_findings_say_all_and_errors_come_first() -> None:
     document = made(title="", rules={}).with_parameters({"maintenance_factor": 0})
     findings = lint(document)

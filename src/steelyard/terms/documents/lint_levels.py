@@ -99,9 +99,10 @@ asset_weight_outside = _outside(
 
 
 def maintenance_factor_zero(seen: View) -> Found:
-    """Without a maintenance requirement nothing is ever liquidated."""
+    """Without a maintenance requirement nothing is ever liquidated; a haircut may be nothing."""
     for each, number in _numbers(seen):
-        if each.words & MAINTENANCE and each.words & FACTORS and number <= 0.0:
+        is_factor = each.words & FACTORS and "haircut" not in each.words
+        if each.words & MAINTENANCE and is_factor and number <= 0.0:
             yield each.path, f"{each.name} is {number:g}"
 
 

@@ -31,7 +31,8 @@ BUILT_IN = {
         "pnl",
     ),
 }
-_GIVEN = (
+# Names that no document defines, by scope.
+GIVEN = (
     frozenset(
         (*POSITION_NAMES, *INSTRUMENT_NAMES, *KIND_NAMES, *BUILT_IN, "quantity", "model_value")
     ),
@@ -91,7 +92,7 @@ class Resolver(ABC):
         return known[name, scope]
 
     def _defines(self, name: str, scope: int) -> bool:
-        if name in self.compiled.scopes[SCOPES[scope]] or name in _GIVEN[scope]:
+        if name in self.compiled.scopes[SCOPES[scope]] or name in GIVEN[scope]:
             return True
         return scope == LEG and (name in self.compiled.market or name in self.compiled.rules.probes)
 
