@@ -138,7 +138,13 @@ BAD: list[tuple[Any, Any, str]] = [
     ("text", "\ud800", "parameters.x"),
     ("boolean", 1, "parameters.x"),
     ("decimal", 0.05, "parameters.x"),
-    ("decimal", "1e5", "parameters.x"),
+    ("decimal", "1e40", "parameters.x"),
+    ("decimal", "1.25e-39", "parameters.x"),
+    ("decimal", "1e999999999", "parameters.x"),
+    ("decimal", "1e", "parameters.x"),
+    ("decimal", "1e٣", "parameters.x"),
+    ("decimal", "e5", "parameters.x"),
+    ("decimal", 1e-6, "parameters.x"),
     ("decimal", "٣", "parameters.x"),
     ("decimal", "1" * 41, "parameters.x"),
     ("decimal", True, "parameters.x"),
@@ -187,8 +193,13 @@ def test_DOCU_003_a_value_is_brought_into_one_form(unit: str, value: Any, kept: 
 
 @pytest.mark.parametrize(
     ("value", "kept"),
-    [("0.050", "0.05"), (3, "3"), ("-0.0", "0"), ("007", "7"), ("-1.50", "-1.5"), ("12.000", "12")],
-)
+    [
+        ("0.050", "0.05"), (3, "3"), ("-0.0", "0"), ("007", "7"), ("-1.50", "-1.5"), ("12.000", "12"),
+        ("1e-6", "0.000001"), ("1.5E+3", "1500"), ("-25e-2", "-0.25"), ("0e12", "0"), ("-0e-3", "0"),
+        ("1e39", "1" + "0" * 39), ("1.5e-39", "0." + "0" * 38 + "15"),
+        ("1234567890123456789012345678901234567890e-40", "0.123456789012345678901234567890123456789"),
+    ],
+)  # fmt: skip
 def test_DOCU_004_an_exact_decimal_is_plain_text(value: Any, kept: str) -> None:
     assert method({"x": "decimal"}, {"x": value}).parameters["x"] == kept
 
@@ -197,7 +208,8 @@ def test_DOCU_004_an_exact_decimal_is_plain_text(value: Any, kept: str) -> None:
     ("value", "kept"),
     [
         (0.05, "0.05"), (1e-7, "0.0000001"), (1e22, "10000000000000000000000"), (0.1 + 0.2, "0.30000000000000004"),
-        (Decimal("0.10"), "0.1"), (Decimal("1E+3"), "1000"), ("0.050", "0.05"),
+        (Decimal("0.10"), "0.1"), (Decimal("1E+3"), "1000"), ("0.050", "0.05"), ("1e-6", "0.000001"),
+        (1e-6, "0.000001"),
     ],
 )  # fmt: skip
 def test_DOCU_004_a_number_of_a_case_is_read_by_its_shortest_text(value: Any, kept: str) -> None:

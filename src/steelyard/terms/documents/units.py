@@ -20,7 +20,8 @@ TEXT_MAX = 1_000
 DIRECTIONS = ("up", "none", "down", "linear", "abs")
 CHOICE = "choice:"
 
-DECIMAL = re.compile(r"-?\d{1,40}(\.\d{1,40})?")
+DECIMAL = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?")
+SCALED = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?[eE][+-]?[0-9]{1,2}")
 
 
 class Unfit(Exception):
@@ -87,11 +88,13 @@ def _direction(value: Any) -> str:
 
 
 def _decimal(value: Any) -> str:
+    if isinstance(value, str) and SCALED.fullmatch(value):
+        value = Decimal(value)  # exact: no digit of a text is ever rounded away
     if isinstance(value, Decimal) and value.is_finite() and abs(value.adjusted()) < 40:
         value = format(value, "f")
     elif isinstance(value, int) and not isinstance(value, bool) and abs(value) <= INTEGER_MAX:
         value = str(value)
-    if not isinstance(value, str) or not DECIMAL.fullmatch(value) or not value.isascii():
+    if not isinstance(value, str) or not DECIMAL.fullmatch(value):
         raise Unfit('an exact decimal, as a text such as "0.05", or an integer')
     whole, _, fraction = value.partition(".")
     digits = whole.lstrip("-").lstrip("0") or "0"
