@@ -385,7 +385,9 @@ def test_FRAM_020_type_checkers_know_the_same_names() -> None:
     stub = (Path(sy.__file__).parent / "__init__.pyi").read_text(encoding="utf-8")
     told = set(re.findall(r"^from .* import (\w+) as \1$|^(__version__): str$", stub, re.MULTILINE))
     assert {first or second for first, second in told} == set(sy.__all__)
-    assert f"__all__ = {sorted(sy.__all__)}".replace("'", '"') in stub
+    assert (
+        "__all__ = [" + "".join(f'\n    "{name}",' for name in sorted(sy.__all__)) + "\n]" in stub
+    )
 
 
 def page_examples(text: str) -> str:

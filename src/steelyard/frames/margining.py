@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -125,28 +124,17 @@ def with_cash(batch: Batch, document: MethodDocument) -> Batch:
     if name == "underlying":
         keep = batch.balance_asset != list(batch.assets).index(CASH)
         exact = {k: v[keep] if k == "amount" else v for k, v in batch.exact.items()}
-        return _kept(
-            batch,
-            replace(
-                batch, balance_account=batch.balance_account[keep],
-                balance_asset=batch.balance_asset[keep], amount=batch.amount[keep], exact=exact,
-            ),
+        return batch.with_balances(
+            balance_account=batch.balance_account[keep], balance_asset=batch.balance_asset[keep],
+            amount=batch.amount[keep], exact=exact,
         )  # fmt: skip
     assets = [name if asset == CASH else asset for asset in batch.assets]
-    if len(set(assets)) == len(assets):
-        return _kept(batch, replace(batch, assets=assets))
+    if assets.count(name) == 1:
+        return batch.with_balances(assets=assets)
     # Cash and the settlement asset beside each other are one asset stated twice.
     first = assets.index(name)
     place = np.array([first if asset == name else i for i, asset in enumerate(assets)], np.int64)
-    assets = [asset if assets.index(asset) == i else "" for i, asset in enumerate(assets)]
-    return _kept(batch, replace(batch, assets=assets, balance_asset=place[batch.balance_asset]))
-
-
-def _kept(batch: Batch, changed: Batch) -> Batch:
-    """Hand on what is known of the positions, which are the same."""
-    for name in ("contracts", "rank", "order", "by_account"):
-        changed.__dict__[name] = getattr(batch, name)
-    return changed
+    return batch.with_balances(balance_asset=place[batch.balance_asset])
 
 
 def margin_columns(batch: Batch, found: BatchMargins, document: MethodDocument) -> dict[str, Any]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +18,7 @@ Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 Objects = NDArray[np.object_]
+T = TypeVar("T")
 
 # Numbers that a position may state, in the order of `Position`; delta is a plain float everywhere.
 STATED_NUMBERS = (
@@ -61,55 +61,83 @@ class Batch:
     def __len__(self) -> int:
         return len(self.accounts)
 
-    @cached_property
+    @property
     def contracts(self) -> list[Contract | None]:
         """What each instrument's name says, None where it is no contract's name."""
-        return contracts_named(self.instruments)
+        return self._once("contracts", lambda: contracts_named(self.instruments))
 
-    @cached_property
+    @property
     def rank(self) -> Places:
         """The place of each instrument in the order of the scenario core's legs."""
-        keys = [
-            ("", "", False, 0.0, False, name)
-            if c is None
-            else (c.underlying, c.day, c.kind == "option", c.strike, not c.is_call, c.name)
-            for name, c in zip(self.instruments, self.contracts, strict=True)
-        ]
-        order = sorted(range(len(keys)), key=keys.__getitem__)
-        rank = np.empty(len(keys), np.int64)
-        rank[order] = np.arange(len(keys))
-        return rank
+        return self._once("rank", lambda: _rank(self.instruments, self.contracts))
 
-    @cached_property
+    @property
     def order(self) -> Places:
         """The positions by account, then by instrument in the order of the core's legs."""
-        found = sorted_by(
-            self.account, self.rank[self.instrument], len(self), len(self.instruments)
-        )
-        return np.arange(len(self.account)) if found is None else found
+        return self._once("order", self._sorted)
 
-    @cached_property
+    @property
     def by_account(self) -> tuple[Places, Places]:
         """The positions by account as they stand, and where those of each account begin, (n + 1,)."""
-        zero = np.zeros(len(self.account), np.int64)
-        found = sorted_by(self.account, zero, len(self), 1)
-        return _starts(self.account, found, len(self))
+        return self._once("by_account", lambda: _by(self.account, len(self)))
 
-    @cached_property
+    @property
     def balances_by_account(self) -> tuple[Places, Places]:
         """The balances by account as they stand, and where those of each account begin, (n + 1,)."""
-        zero = np.zeros(len(self.balance_account), np.int64)
-        found = sorted_by(self.balance_account, zero, len(self), 1)
-        return _starts(self.balance_account, found, len(self))
+        return self._once("balances_by_account", lambda: _by(self.balance_account, len(self)))
 
-    @cached_property
+    @property
     def twice(self) -> Flags:
         """Which accounts state two balances of one asset."""
-        order = np.lexsort((self.balance_asset, self.balance_account))
-        account, asset = self.balance_account[order], self.balance_asset[order]
-        is_twice = np.zeros(len(self), bool)
-        is_twice[account[1:][(account[1:] == account[:-1]) & (asset[1:] == asset[:-1])]] = True
-        return is_twice
+        return self._once(
+            "twice", lambda: _twice(self.balance_account, self.balance_asset, len(self))
+        )
+
+    def _once(self, name: str, work_out: Callable[[], T]) -> T:
+        """Return what follows from the columns alone: worked out when first asked for."""
+        known: T | None = self.__dict__.get(f"{name}_known")
+        if known is None:
+            known = self.__dict__[f"{name}_known"] = work_out()
+        return known
+
+    def _sorted(self) -> Places:
+        size = len(self.instruments)
+        found = sorted_by(self.account, self.rank[self.instrument], len(self), size)
+        return np.arange(len(self.account)) if found is None else found
+
+    def with_balances(self, **changes: Any) -> Batch:
+        """Return the batch with other balances; what is known of the positions is handed on."""
+        changed = replace(self, **changes)
+        for name in ("contracts", "rank", "order", "by_account"):
+            changed.__dict__[f"{name}_known"] = getattr(self, name)
+        return changed
+
+
+def _rank(names: Sequence[str], contracts: Sequence[Contract | None]) -> Places:
+    keys = [
+        ("", "", False, 0.0, False, name)
+        if c is None
+        else (c.underlying, c.day, c.kind == "option", c.strike, not c.is_call, c.name)
+        for name, c in zip(names, contracts, strict=True)
+    ]
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    rank = np.empty(len(keys), np.int64)
+    rank[order] = np.arange(len(keys))
+    return rank
+
+
+def _by(account: Places, size: int) -> tuple[Places, Places]:
+    found = sorted_by(account, np.zeros(len(account), np.int64), size, 1)
+    order = np.arange(len(account)) if found is None else found
+    return order, np.searchsorted(account[order], np.arange(size + 1)).astype(np.int64)
+
+
+def _twice(holder: Places, code: Places, size: int) -> Flags:
+    order = np.lexsort((code, holder))
+    account, asset = holder[order], code[order]
+    is_twice = np.zeros(size, bool)
+    is_twice[account[1:][(account[1:] == account[:-1]) & (asset[1:] == asset[:-1])]] = True
+    return is_twice
 
 
 def contracts_named(names: Sequence[str]) -> list[Contract | None]:
@@ -126,11 +154,6 @@ def _contract(name: str) -> Contract | None:
         return parse_contract(name)
     except InputError:
         return None
-
-
-def _starts(account: Places, order: Places | None, size: int) -> tuple[Places, Places]:
-    order = np.arange(len(account)) if order is None else order
-    return order, np.searchsorted(account[order], np.arange(size + 1)).astype(np.int64)
 
 
 def account_of(
