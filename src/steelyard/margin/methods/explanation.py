@@ -154,7 +154,7 @@ def _completed(
 def _exact(total: Amount, amounts: Sequence[Amount]) -> tuple[int, list[int]]:
     """Return the total and the amounts in units of 10⁻⁹, the amounts summing to the total."""
     units = round(Fraction(total) * UNITS)
-    return units, largest_remainder([Fraction(each) * UNITS for each in amounts], units)
+    return units, largest_remainder(amounts, units, UNITS)
 
 
 def _branches(

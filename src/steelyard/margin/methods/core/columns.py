@@ -21,6 +21,8 @@ from steelyard.valuation.elementary import power as power_of
 from steelyard.valuation.intrinsics import fma, rint
 
 INDEX = types.Array(types.int64, 1, "C", readonly=True)
+TABLE = types.Array(types.float64, 2, "C", readonly=True)
+TABLE_OUT = types.Array(types.float64, 2, "C")
 
 
 @kernel(types.void(COLUMN, RESULT))
@@ -48,6 +50,16 @@ def _fill_sums(values: Any, starts: Any, out: Any) -> None:
         for i in range(starts[g], starts[g + 1]):
             total += values[i]
         out[g] = total
+
+
+@kernel(types.void(TABLE, INDEX, TABLE_OUT))
+def _fill_row_sums(rows: Any, starts: Any, out: Any) -> None:
+    for g in range(starts.shape[0] - 1):
+        for c in range(rows.shape[1]):
+            out[g, c] = 0.0
+        for i in range(starts[g], starts[g + 1]):
+            for c in range(rows.shape[1]):
+                out[g, c] += rows[i, c]
 
 
 def exp(value: ArrayLike) -> NDArray[np.float64]:
@@ -174,4 +186,15 @@ def sums(values: NDArray[np.float64], starts: NDArray[np.int64]) -> NDArray[np.f
     """
     out = np.empty(len(starts) - 1)
     _fill_sums(np.ascontiguousarray(values, np.float64), starts, out)
+    return out
+
+
+def row_sums(rows: NDArray[np.float64], starts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the sum of the rows of each segment rows[starts[g]:starts[g+1]], added in order.
+
+    >>> row_sums(np.array([[1.0, 2.0], [4.0, 8.0]]), np.array([0, 2])).tolist()
+    [[5.0, 10.0]]
+    """
+    out = np.empty((len(starts) - 1, rows.shape[1]))
+    _fill_row_sums(np.ascontiguousarray(rows), starts, out)
     return out

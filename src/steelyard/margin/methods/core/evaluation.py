@@ -6,14 +6,13 @@ the readable twin of the program (`tracing`, `machine`) that margins many accoun
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.margin.methods.core.books import POSITION_NAMES, Books, Segments
-from steelyard.margin.methods.core.columns import sums
+from steelyard.margin.methods.core.columns import row_sums, sums
 from steelyard.margin.methods.core.dual import Dual, value_of
 from steelyard.margin.methods.core.features import naked_shorts, worst_payoff
 from steelyard.margin.methods.core.instruments import EXPIRY_NAMES, Floats
@@ -89,9 +88,7 @@ class Evaluation(Resolver):
         parts = self.segments
         starts = (parts.group_start, parts.unit_start, parts.account_start)[scope]
         if isinstance(value, Dual):
-            grad = np.array([_rows_sum(value.grad[a:b]) for a, b in pairwise(starts)]).reshape(
-                len(starts) - 1, value.grad.shape[1]
-            )
+            grad = row_sums(value.grad, starts)
             return Dual(sums(value.value, starts), grad)
         return sums(np.asarray(value, np.float64), starts)
 
@@ -230,31 +227,25 @@ class Evaluation(Resolver):
     def _scan_shares(self, raw: Floats | None) -> Floats:
         """Return what one unit of each leg adds to the worst P&L of its unit, (U, L)."""
         prepared, books, parts = self.prepared, self.books, self.segments
-        grad = np.zeros((len(parts.unit_account), len(books.quantity)))
-        for leg, i in enumerate(books.instrument):
-            group = parts.leg_group[leg]
-            unit = parts.group_unit[group]
-            s = self.where[unit]
-            gain = prepared.table[i, s]
-            if prepared.is_discounted[i]:
-                gain = self._discounted_share(int(group), int(i), int(s))
-            if raw is not None:
-                before, after = raw[unit, s], self.totals[unit, s]
-                gain = gain * (after / before) if before != 0.0 else 0.0
-            grad[unit, leg] = gain
+        rows, group = books.instrument, parts.leg_group
+        unit = parts.group_unit[group]
+        s = self.where[unit]
+        gain = prepared.table[rows, s]
+        if prepared.has_discounts:
+            value = sums(books.quantity * gain, parts.group_start)[group]
+            unmoved = sums(books.quantity * prepared.base[rows], parts.group_start)[group]
+            discount = np.where(
+                value >= 0.0, prepared.discount_long[rows], prepared.discount_short[rows]
+            )
+            share = (gain * discount - prepared.base[rows]) * prepared.weight[s]
+            folds = prepared.folds[s] & ((value * discount - unmoved) * prepared.weight[s] > 0.0)
+            gain = np.where(prepared.is_discounted[rows], np.where(folds, -share, share), gain)
+        if raw is not None:
+            before, after = raw[unit, s], self.totals[unit, s]
+            gain = np.where(before != 0.0, gain * (after / before), 0.0)
+        grad = np.zeros((len(parts.unit_account), len(rows)))
+        grad[unit, np.arange(len(rows))] = gain
         return grad
-
-    def _discounted_share(self, group: int, i: int, s: int) -> float:
-        prepared, books, parts = self.prepared, self.books, self.segments
-        legs = slice(parts.group_start[group], parts.group_start[group + 1])
-        rows, quantity = books.instrument[legs], books.quantity[legs]
-        value = float(_rows_sum((quantity * prepared.table[rows, s])[:, None])[0])
-        unmoved = float(_rows_sum((quantity * prepared.base[rows])[:, None])[0])
-        discount = prepared.discount_long[i] if value >= 0.0 else prepared.discount_short[i]
-        share = (prepared.table[i, s] * discount - prepared.base[i]) * prepared.weight[s]
-        if prepared.folds[s] and (value * discount - unmoved) * prepared.weight[s] > 0.0:
-            share = -share
-        return float(share)
 
 
 def _without_currency(method: str) -> InputError:
@@ -266,14 +257,6 @@ def _without_currency(method: str) -> InputError:
         cure="state market.underlyings",
         field="market.underlyings",
     )
-
-
-def _rows_sum(rows: Floats) -> Floats:
-    """Return the sum over rows, added in order."""
-    total = np.zeros(rows.shape[1])
-    for row in rows:
-        total = total + row
-    return total
 
 
 def _spoilt(totals: Floats) -> Floats:
