@@ -33,7 +33,8 @@ Named = tuple[Recognition | None, str]
 def strategies_of(case: Case[float], document: MethodDocument) -> Named:
     """Return the strategies of a case's account, or None and why they cannot be named ("": no options).
 
-    Marks are those of the positions where stated, else the method's values. Errors: those of `answer`.
+    document: with the case's parameters in it. Marks are those of the positions where stated, else the
+    method's values. Errors: those of `answer`.
     """
     evaluation = evaluated(case, Compiled(document))
     return named(legs_of(evaluation.prepared, evaluation.books))
