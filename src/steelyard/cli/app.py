@@ -216,6 +216,9 @@ def margin(
         Path | None,
         typer.Option("--methods", help="With --cases: also know the documents of this folder."),
     ] = None,
+    prices: Annotated[
+        bool, typer.Option("--prices", help="With --cases: what price, time, volatility liquidates.")
+    ] = False,
     cure: Annotated[
         bool, typer.Option("--cure", help="With --cases: what brings back the wanted ratio.")
     ] = False,
@@ -256,6 +259,12 @@ def margin(
 
         asked = Question(wanted, level, taker_fee)
         raise typer.Exit(margin_cures_command(cases, asked, jobs, methods, as_json=as_json))
+    if prices:
+        if cases is None or explain or cure:
+            raise typer.BadParameter("--prices goes with --cases, without --explain and --cure")
+        from steelyard.cli.margin_prices import margin_prices_command
+
+        raise typer.Exit(margin_prices_command(cases, jobs, methods, as_json=as_json))
     if cases is not None and html is not None:
         from steelyard.cli.margin_page_run import margin_page_command
 
