@@ -233,7 +233,7 @@ class BatchDesk:
         """Return the cash that one unit at the mark is worth, of options.
 
         It is what equity counts of a unit, its derivative by the quantity; a method whose equity leaves
-        options out (SPAN) pays the mark all the same.
+        options out (SPAN) pays the mark all the same. NaN where it takes a stated mark and has none.
         """
         value = np.zeros(len(self.instruments))
         rows = self.prepared.options
@@ -241,7 +241,13 @@ class BatchDesk:
             some = rows[at : at + GRADIENTS_AT_ONCE]
             value[some] = self._gradient(some)
         is_left_out = self.instruments.columns["is_option"] & (value == 0.0)
-        return np.where(is_left_out, marks, value)
+        value = np.where(is_left_out, marks, value)
+        # Held, read by its stated mark, and none is stated: what it trades at is not known.
+        unstated = np.isnan(self.books.stated.get("mark_price", np.zeros(0)))
+        for row in self.books.instrument[np.flatnonzero(unstated)]:
+            if is_left_out[row] and marks[row] != 0.0:
+                value[row] = np.nan
+        return value
 
     def _gradient(self, rows: NDArray[np.int64]) -> Floats:
         books = self.books

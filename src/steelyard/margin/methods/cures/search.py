@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from steelyard.margin.methods.cures.levels import SlackOf
 
-PEAK_ROUNDS = 6
+PEAK_ROUNDS = 12
 ROUNDS_MAX = 200
 
 
