@@ -43,3 +43,19 @@ def test_EXPL_006_json_keeps_one_line_a_case(
     assert len(told[0]["method_hash"]) == 64
     assert told[2]["error"]["where"]["field"].startswith("market.underlyings.BTC.")
     assert told[3]["explanation"] is None
+
+
+def test_CURE_014_explanations_state_leave_one_out_beside_the_derivatives(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    margin_explain_command(lines_file(tmp_path), as_json=True)
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    for each in told[:2]:
+        *legs, underlying = each["leave_one_out"]
+        assert legs[-1]["kind"] == "diversification"
+        assert underlying["kind"] == "underlying"
+        assert sum(leg["initial"] for leg in legs) == pytest.approx(
+            float(each["explanation"]["initial"])
+        )
+    margin_explain_command(lines_file(tmp_path))
+    assert "leave-one-out, USDC (does not sum)" in capsys.readouterr().out

@@ -12,9 +12,10 @@ import msgspec
 
 from steelyard.cli.case_files import Piece, Printed, answered, cases_printed
 from steelyard.cli.case_lines import Answer, Calculation, Family, each
+from steelyard.cli.left_out import left_out, left_out_lines, number
 from steelyard.cli.margin_cases import LINE_BYTES_MAX, family, identity, plain
 from steelyard.cli.method_library import library
-from steelyard.margin.methods.cures import cures_of, leave_one_out
+from steelyard.margin.methods.cures import cures_of
 from steelyard.margin.methods.cures.levels import wanted_of
 from steelyard.margin.methods.cures.quotes import charges_of
 from steelyard.margin.methods.cures.results import Level
@@ -87,10 +88,7 @@ def _cured(document: MethodDocument, question: Question, case: Case[Any]) -> Ans
     )
     told = {
         "cures": plain(msgspec.to_builtins(found, builtin_types=(Decimal,))),
-        "leave_one_out": [
-            plain(msgspec.to_builtins(left, builtin_types=(Decimal,)))
-            for left in leave_one_out(case, document)
-        ],
+        "leave_one_out": left_out(case, document),
     }
     return identity(document, document.with_parameters(case.parameters)) | told
 
@@ -106,7 +104,7 @@ def _text(told: dict[str, Any]) -> str:
     lines += [f"  {text}" for text in (found["cheapest"], found["reason"]) if text]
     if found["deposits"]:
         lines += _deposits(found) + _reduction(found) + _trades(found)
-    lines += _left_out(told["leave_one_out"], found["currency"])
+    lines += left_out_lines(told["leave_one_out"], found["currency"])
     return "\n".join(lines) + "\n\n"
 
 
@@ -114,8 +112,8 @@ def _deposits(found: dict[str, Any]) -> list[str]:
     lines = ["  deposits"]
     for deposit in found["deposits"]:
         amount, name = deposit["amount"], deposit["asset"]
-        said = deposit["reason"] if amount is None else f"{_number(amount)} {name}"
-        worth = "" if amount is None else f", {_number(deposit['value'])} {found['currency']}"
+        said = deposit["reason"] if amount is None else f"{number(amount)} {name}"
+        worth = "" if amount is None else f", {number(deposit['value'])} {found['currency']}"
         lines.append(f"    {name}: {said}" if amount is None else f"    {said}{worth}")
     return lines
 
@@ -126,7 +124,7 @@ def _reduction(found: dict[str, Any]) -> list[str]:
         return []
     lines = ["  reductions"]
     if reduction["kept"] is not None:
-        lines.append(f"    keep {_number(reduction['kept'])} of every position")
+        lines.append(f"    keep {number(reduction['kept'])} of every position")
     lines += [f"    {_trade(leg, found)}" for leg in reduction["legs"]]
     return lines
 
@@ -141,27 +139,7 @@ def _trades(found: dict[str, Any]) -> list[str]:
 def _trade(trade: dict[str, Any], found: dict[str, Any]) -> str:
     quantity = trade["quantity"]
     verb, size = ("sell", quantity[1:]) if quantity.startswith("-") else ("buy", quantity)
-    after = f"requirement {_number(trade['requirement_after'])} {found['currency']}"
-    notional = "" if trade["notional"] is None else f", notional {_number(trade['notional'])}"
-    cost = f", cost {_number(trade['cost'])}" if trade["cost"] else ""
-    return f"{verb} {_number(size)} {trade['instrument']}: {after}{notional}{cost}"
-
-
-def _left_out(rows: list[dict[str, Any]], currency: str) -> list[str]:
-    if not rows:
-        return []
-    head = f"requirement less that without it, {currency}"
-    lines = [f"  {head:<42}{'initial':>22}{'maintenance':>22}"]
-    for row in rows:
-        name = row["name"] if row["kind"] != "underlying" else f"all of {row['name']}"
-        initial, maintenance = (_number(row[level]) for level in ("initial", "maintenance"))
-        lines.append(f"    {name:<40}{initial:>22}{maintenance:>22}")
-    return lines
-
-
-def _number(value: Any) -> str:
-    """Return an amount with at most six decimals; a text is an exact decimal."""
-    if value is None:
-        return "-"
-    text = f"{Decimal(value) if isinstance(value, str) else value:,.6f}"
-    return text.rstrip("0").rstrip(".")
+    after = f"requirement {number(trade['requirement_after'])} {found['currency']}"
+    notional = "" if trade["notional"] is None else f", notional {number(trade['notional'])}"
+    cost = f", cost {number(trade['cost'])}" if trade["cost"] else ""
+    return f"{verb} {number(size)} {trade['instrument']}: {after}{notional}{cost}"

@@ -12,6 +12,7 @@ import msgspec
 
 from steelyard.cli.case_files import Piece, Printed, answered, cases_printed
 from steelyard.cli.case_lines import Answer, Calculation, Family, each
+from steelyard.cli.left_out import left_out, left_out_lines
 from steelyard.cli.margin_cases import LINE_BYTES_MAX, family, identity, plain
 from steelyard.cli.method_library import library
 from steelyard.margin.methods.registry import explanation_of
@@ -67,7 +68,7 @@ def explained(document: MethodDocument, case: Case[Any]) -> Answer:
     tree = plain(msgspec.to_builtins(bare, builtin_types=(Decimal,)))
     if found.strategies is not None:
         tree["strategies"] = describe(found.strategies)
-    return told | {"explanation": tree}
+    return told | {"explanation": tree, "leave_one_out": left_out(case, document)}
 
 
 def _text(told: dict[str, Any]) -> str:
@@ -100,6 +101,7 @@ def _text(told: dict[str, Any]) -> str:
         lines.append(
             f"  one more {more['instrument']}: bought {bought:+,.6f}, sold {sold:+,.6f} initial"
         )
+    lines += left_out_lines(told["leave_one_out"], currency)
     lines += _strategies(found)
     return "\n".join(lines) + "\n\n"
 

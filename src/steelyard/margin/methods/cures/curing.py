@@ -80,18 +80,28 @@ def cures_of(
     currency = answer.currency or document.currency
     bare = Cures(currency, level, float(wanted), answer.equity, requirement)
     if requirement is None:
-        return _with(bare, reason=NO_LEVEL.format(level=level))
+        return replace(bare, reason=NO_LEVEL.format(level=level))
     if answer.equity is None:
-        return _with(bare, reason=NO_EQUITY)
-    bare = _with(bare, ratio=ratio_of(answer.equity, requirement))
+        return replace(bare, reason=NO_EQUITY)
+    bare = replace(bare, ratio=ratio_of(answer.equity, requirement))
     short = asked.slack(answer.equity, requirement)
     if short >= 0.0:
-        return _with(bare, is_cured=True, cheapest=healthy(bare))
+        return replace(bare, is_cured=True, cheapest=healthy(bare))
     desk = desk_of(case, document, asked, tradable, charges, currency)
+    return _searched(desk, bare, short, step, runners_up, charges)
+
+
+def _searched(
+    desk: Desk, bare: Cures, short: float, step: float, runners_up: int, charges: Charges
+) -> Cures:
+    """Return the cures that a desk finds for an account that is short."""
+    equity, requirement = bare.equity, bare.requirement
+    assert equity is not None
+    assert requirement is not None
     trades = trades_of(desk, requirement, short, step, runners_up + 1)
-    found = _with(
+    found = replace(
         bare,
-        deposits=deposits_of(desk, answer.equity, short),
+        deposits=deposits_of(desk, equity, short),
         reduction=reduction_of(desk, requirement, short, step),
         trades=tuple(trades),
         tried=len(desk.tradable),
@@ -99,9 +109,9 @@ def cures_of(
     )
     said = cheapest(found)
     reason = "" if said else NONE
-    if said and not trades and answer.equity < 0:
+    if said and not trades and equity < 0:
         reason = NEGATIVE
-    return _with(found, cheapest=said, reason=reason)
+    return replace(found, cheapest=said, reason=reason)
 
 
 def cured(
@@ -178,7 +188,3 @@ def _tradable(
 def _cash(core: str, currency: str) -> str:
     """Return the asset that trades are paid in."""
     return "USDC" if core in ("dydx-v4", "drift-v2") else currency
-
-
-def _with(cures: Cures, **changes: Any) -> Cures:
-    return replace(cures, **changes)

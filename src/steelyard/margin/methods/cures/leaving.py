@@ -17,11 +17,12 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from steelyard.margin.methods.answer import Answer
-from steelyard.margin.methods.core.answering import evaluated
+from steelyard.margin.methods.core.answering import answer_of, evaluated
 from steelyard.margin.methods.core.books import Books
 from steelyard.margin.methods.core.evaluation import Evaluation
 from steelyard.margin.methods.core.instruments import COIN
 from steelyard.margin.methods.core.rules import Compiled
+from steelyard.margin.methods.core.what_if import margins
 from steelyard.margin.methods.cures.ledgers import with_balance
 from steelyard.margin.methods.cures.results import LeftOut, Number
 from steelyard.margin.methods.registry import margin_of
@@ -29,7 +30,6 @@ from steelyard.quantities.errors import SteelyardError
 from steelyard.terms.documents import MethodDocument
 from steelyard.terms.stated import Case, parse_contract
 
-LEVELS = ("initial_requirement", "maintenance_requirement")
 Kind = Literal["position", "balance", "underlying"]
 
 
@@ -56,14 +56,16 @@ def leave_one_out(case: Case[Any], document: MethodDocument) -> tuple[LeftOut, .
     >>> [(each.name, each.initial) for each in leave_one_out(case, documents().get("paradex-pm"))]
     [('BTC-PERPETUAL', 11200.0), ('diversification', 0.0), ('BTC', 11200.0)]
     """
-    answer = margin_of(case, document)
-    if answer.initial_requirement is None and answer.maintenance_requirement is None:
-        return ()
-    whole = answer.initial_requirement, answer.maintenance_requirement
-    if document.rules.get("core") == "scenario":
-        left, without = _in_columns(case, document)
+    if document.core == "scenario":
+        full = evaluated(case, Compiled(document.with_parameters(case.parameters)), keeps=True)
+        answer = answer_of(full)
+        left, without = _in_columns(full)
     else:
+        answer = margin_of(case, document)
+        if answer.initial_requirement is None and answer.maintenance_requirement is None:
+            return ()
         left, without = _one_by_one(case, document, answer)
+    whole = answer.initial_requirement, answer.maintenance_requirement
     told = [
         LeftOut(each.kind, each.name, _less(whole[0], rest[0]), _less(whole[1], rest[1]))
         for each, rest in zip(left, without, strict=True)
@@ -81,9 +83,8 @@ def leave_one_out(case: Case[Any], document: MethodDocument) -> tuple[LeftOut, .
 Requirements = list[tuple[Number | None, Number | None]]
 
 
-def _in_columns(case: Case[float], document: MethodDocument) -> tuple[list[_Left], Requirements]:
+def _in_columns(full: Evaluation) -> tuple[list[_Left], Requirements]:
     """Return the requirements without each, one account each, in columns."""
-    full = evaluated(case, Compiled(document.with_parameters(case.parameters)))
     instruments, books = full.instruments, full.books
     rows = [int(i) for i in books.instrument]
     names = [instruments.names[i] for i in rows]
@@ -99,11 +100,11 @@ def _in_columns(case: Case[float], document: MethodDocument) -> tuple[list[_Left
         return [], []
     stays = np.array([[name not in each.legs for name in names] for each in left], bool)
     cash = np.repeat(books.cash, len(left))
-    tried = Evaluation(full.prepared, _without(books, stays, cash))
-    gone = full.column("equity")[0] - tried.column("equity")
+    gone = full.column("equity")[0] - margins(full.prepared, _without(books, stays, cash)).equity
     cash = cash + np.where(np.isfinite(gone), gone, 0.0)
-    closed = Evaluation(full.prepared, _without(books, stays, cash))
-    columns = [[_finite(value) for value in closed.column(level)] for level in LEVELS]
+    closed = margins(full.prepared, _without(books, stays, cash))
+    levels = closed.initial_requirement, closed.maintenance_requirement
+    columns = [[_finite(value) for value in level] for level in levels]
     return left, list(zip(*columns, strict=True))
 
 

@@ -67,8 +67,8 @@ class _Hunt:
         if isfinite(short) and over > short:
             guess = low + round((high - low) * (-short / (over - short)))
             found |= {guess - 1, guess, guess + 1}
-        inside = {step for step in found if low < step < high}
-        return sorted(inside or {low + 1})
+        inside = [step for step in sorted(found) if low < step < high]
+        return inside or [low + 1]
 
     def _around_peak(self, width: int) -> list[int]:
         order = sorted(self.known)
@@ -80,7 +80,7 @@ class _Hunt:
         half = max(1, width // 2)
         found = {low + (best - low) * k // (half + 1) for k in range(1, half + 1)}
         found |= {best + (high - best) * k // (half + 1) for k in range(1, half + 1)}
-        return sorted(step for step in found if low < step < high and step != best)
+        return [step for step in sorted(found) if low < step < high and step != best]
 
 
 def least_steps(
