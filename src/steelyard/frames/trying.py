@@ -15,6 +15,7 @@ from steelyard.frames.markets import library_of, market_of, method_of
 from steelyard.frames.read import numbers, refuse
 from steelyard.frames.tables import FrameKind, table_of, taken
 from steelyard.margin.methods.batch import Batch, BatchMargins, margins_of
+from steelyard.margin.methods.batch.alone import of_account
 from steelyard.margin.methods.batch.columns import (
     STATED_NUMBERS,
     STATED_TEXTS,
@@ -115,14 +116,15 @@ class Desk:
         place = np.arange(len(trades.account))
         before, was = levels_of(self.before, trades.account, wanted)
         after, now = levels_of(found, place, wanted)
-        errors = dict(done.errors)
+        errors = {
+            k: of_account(error, self.batch.accounts[int(trades.account[k])])
+            for k, error in done.errors.items()
+        }
         for k in range(len(place)):
             row = int(now[k])
             error = found.errors.get(row) if row >= 0 else None
             if error is not None:
-                errors.setdefault(
-                    k, _of_account(error, self.batch.accounts[int(trades.account[k])])
-                )
+                errors.setdefault(k, of_account(error, self.batch.accounts[int(trades.account[k])]))
             row = int(was[k])
             if error is None and row >= 0 and row in self.before.errors:
                 errors.setdefault(k, self.before.errors[row])
@@ -130,14 +132,6 @@ class Desk:
             for level in after:
                 level[k] = np.nan
         return Tried(before, after, errors)
-
-
-def _of_account(error: SteelyardError, account: Any) -> SteelyardError:
-    """Return the error with the account's own name: the copies have numbers for names."""
-    where = {name: each for name, each in error.where.items() if name != "account"}
-    return type(error)(
-        error.code, error.message, rule=error.rule, cure=error.cure, **where, account=account
-    )
 
 
 def levels_of(

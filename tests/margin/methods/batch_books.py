@@ -13,9 +13,11 @@ from steelyard.terms.stated import Asset, Expiry, Market, Perpetual, Underlying
 DAYS = ("2026-06-03T08:00:00Z", "2026-06-26T08:00:00Z", "2026-09-25T08:00:00Z")
 NAMES = ("3JUN26", "26JUN26", "25SEP26")
 SPOT = {"BTC": 70_000.0, "ETH": 4_000.0}
+BAD = ["nonsense", "BTC-27JUN26-70000-C", "BTC-3JUN26-71234-P", "XRP-PERPETUAL", "BTC-3JUN26"]
 # What the methods without defaults are told, so that random books can be margined.
 PARAMETERS: dict[str, dict[str, Any]] = {
-    "bybit": {},
+    "vega": {"risk_factors": {"long": 0.2, "short": 0.1}, "linear_slippage": 0.01},
+    "span": {"price_scan_range": 5_000.0, "volatility_scan_range": 0.1},
     "drift-v2": {
         "perpetual_markets": {
             "BTC": {"initial_margin_ratio": "0.1", "maintenance_margin_ratio": "0.05"},
@@ -25,8 +27,11 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 }
 
 
-def market() -> Market[float]:
-    """Return a market with a perpetual, three expiries and nine strikes for each underlying."""
+def market(dollar: float = 0.999) -> Market[float]:
+    """Return a market with a perpetual, three expiries and nine strikes for each underlying.
+
+    dollar: the price of a USDC.
+    """
     underlyings = {}
     for k, (name, spot) in enumerate(SPOT.items()):
         expiries = tuple(
@@ -43,7 +48,7 @@ def market() -> Market[float]:
             open_interest=1000.0, auction_price=None,
         )  # fmt: skip
     assets = {
-        "USDC": Asset(0.999),
+        "USDC": Asset(dollar),
         "BTC": Asset(70_000.0),
         "ETH": Asset(4_000.0),
         "SOL": Asset(150.0),
@@ -88,8 +93,7 @@ def random_batch(
     draw = np.random.default_rng(seed)
     document = documents().get(method)
     names = [each for name in underlyings for each in contracts(name, kinds_of(document))]
-    bad = ["nonsense", "BTC-27JUN26-70000-C", "BTC-3JUN26-71234-P", "XRP-PERPETUAL", "BTC-3JUN26"]
-    instruments = names + bad
+    instruments = names + BAD
     legs: list[tuple[int, int, float]] = []
     balances: list[tuple[int, int, float]] = []
     cash = settlement_of(document)
@@ -99,7 +103,7 @@ def random_batch(
         count = int(draw.integers(0, 10))
         held = draw.choice(len(names), min(count, len(names)), replace=False).tolist()
         if draw.random() < wrong:
-            held.append(len(names) + int(draw.integers(0, len(bad))))
+            held.append(len(names) + int(draw.integers(0, len(BAD))))
         if held and draw.random() < wrong:
             held.append(held[0])
         for place in held:
@@ -122,11 +126,16 @@ def random_batch(
             if name in ("delta", "mark_price"):
                 has = is_option and (method == "deribit-sm" or draw.random() < 0.3)
                 column[i] = draw.random() * 0.1 if has else np.nan
-            elif not is_option and draw.random() < (0.4 if name == "entry_price" else 0.2):
+            elif not is_option and (
+                (name == "entry_price" and method == "bybit")
+                or draw.random() < (0.4 if name == "entry_price" else 0.2)
+            ):
                 spot = SPOT.get(instruments[place][:3], 1.0)
                 column[i] = spot * 0.97 if name == "entry_price" else draw.normal() * 100.0
         if not np.isnan(column).all():
             stated[name] = column
+    if method == "bybit":
+        stated["leverage"] = np.full(len(legs), 10.0)
     return Batch(
         [f"account {i}" for i in range(accounts)], instruments,
         np.array([leg[0] for leg in legs], np.int64), np.array([leg[1] for leg in legs], np.int64),

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import struct
-from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from steelyard.margin.methods.batch import Batch, account_of, margins_of
+from steelyard.margin.methods.batch.columns import selected
 from steelyard.margin.methods.batch.margins import market_in
 from steelyard.margin.methods.registry import core_of, margin_of
 from steelyard.quantities.errors import SteelyardError
 from steelyard.terms.documents import documents
 from steelyard.terms.stated import Account, Case
-from tests.margin.methods.batch_books import PARAMETERS, market, random_batch
+from tests.margin.methods.batch_books import BAD, PARAMETERS, market, random_batch
 
 SCENARIO = [name for name in documents().names() if documents().get(name).core == "scenario"]
 OWN = ["dydx-v4", "drift-v2", "vega", "binance-tiers", "hyperliquid-tiers", "bybit"]
@@ -72,5 +75,182 @@ def test_SYMG_001_an_account_in_a_batch_has_the_bits_it_has_alone(
     for seed in range(3):
         under = (("BTC",), ("ETH",))[seed % 2] if is_one else ("BTC", "ETH")
         batch = random_batch(method, seed, 25, under, wrong if not is_one else 0.0)
-        for place, row in enumerate(rows(batch, method)):
+        found = rows(batch, method)
+        assert sum(isinstance(row, tuple) for row in found) > (20 if wrong == 0.0 else 5)
+        for place, row in enumerate(found):
             assert row == alone(batch, place, method), (method, seed, place)
+
+
+def restricted(account: Account[Any], names: set[str], cash: str) -> Account[Any]:
+    """An account's positions in some underlyings, with the balances that go with them."""
+    return msgspec.structs.replace(
+        account,
+        positions=tuple(p for p in account.positions if p.instrument.split("-")[0] in names),
+        balances={a: x for a, x in account.balances.items() if a in names or a == cash},
+    )
+
+
+def margined(account: Account[float], method: str) -> tuple[float, ...]:
+    """Equity and requirements that margin_of states, NaN for none."""
+    case = Case("one", method, market=market(), account=account)
+    answer = margin_of(case, documents().get(method))
+    return tuple(
+        float("nan") if x is None else float(x) for x in (getattr(answer, name) for name in LEVELS)
+    )
+
+
+@pytest.mark.parametrize("method", ["paradex-pm", "derive-pmrm", "deribit-pm", "dydx-v4"])
+def test_SYMG_002_order_and_split_change_no_bit(method: str) -> None:
+    under = ("BTC", "ETH")
+    batch = random_batch(method, 7, 30, under, 0.1)
+    document = documents().get(method)
+    whole = margins_of(batch, market(), document, PARAMETERS.get(method))
+    draw = np.random.default_rng(8)
+    order = draw.permutation(len(batch))
+    shuffled = selected(batch, order)
+    legs = draw.permutation(len(shuffled.account))
+    shuffled = dataclasses.replace(
+        shuffled, account=shuffled.account[legs], instrument=shuffled.instrument[legs],
+        quantity=shuffled.quantity[legs], stated={n: c[legs] for n, c in shuffled.stated.items()},
+    )  # fmt: skip
+    pieces = [margins_of(shuffled, market(), document, PARAMETERS.get(method))]
+    pieces += [
+        margins_of(selected(batch, part), market(), document, PARAMETERS.get(method))
+        for part in np.array_split(np.arange(len(batch)), 4)
+    ]
+    expected = {
+        (batch.accounts[int(a)], u): tuple(bits(getattr(whole, n)[i]) for n in LEVELS)
+        for i, (a, u) in enumerate(zip(whole.account, whole.underlying, strict=True))
+    }
+    sources = [shuffled, *(selected(batch, p) for p in np.array_split(np.arange(len(batch)), 4))]
+    seen = 0
+    for piece, source in zip(pieces, sources, strict=True):
+        for i, (a, u) in enumerate(zip(piece.account, piece.underlying, strict=True)):
+            found = tuple(bits(getattr(piece, n)[i]) for n in LEVELS)
+            assert found == expected[source.accounts[int(a)], u]
+            seen += 1
+    assert seen == 2 * len(expected)
+
+
+@pytest.mark.parametrize("method", ["derive-pmrm", "derive-pmrm2", "tims"])
+def test_SYMG_003_one_underlying_at_a_time_adds_up(method: str) -> None:
+    batch = random_batch(method, 3, 25, ("BTC", "ETH"))
+    found = margins_of(batch, market(), documents().get(method))
+    cash = str(documents().get(method).rules["settlement"])
+    several = 0
+    for place in range(len(batch)):
+        account = account_of(batch, place)
+        names = sorted({p.instrument.split("-")[0] for p in account.positions})
+        parts = [
+            margined(restricted(account, {n}, "" if i else cash), method)
+            for i, n in enumerate(names)
+        ]
+        several += len(parts) > 1
+        if not parts:
+            parts = [margined(account, method)]
+        total = parts[0]
+        for part in parts[1:]:
+            total = tuple(x + y for x, y in zip(total, part, strict=True))
+        assert tuple(bits(x) for x in total) == tuple(
+            bits(getattr(found, n)[place]) for n in LEVELS
+        )
+    assert several > 5
+
+
+@pytest.mark.parametrize("method", ["deribit-pm", "deribit-sm"])
+def test_SYMG_004_ledgers_stand_apart(method: str) -> None:
+    batch = random_batch(method, 5, 25, ("BTC", "ETH"), 0.2)
+    bad = np.isin(batch.instrument, [i for i, n in enumerate(batch.instruments) if n in BAD])
+    keep = ~bad & np.isfinite(batch.quantity)
+    batch = dataclasses.replace(
+        batch, account=batch.account[keep], instrument=batch.instrument[keep],
+        quantity=batch.quantity[keep], stated={n: c[keep] for n, c in batch.stated.items()},
+    )  # fmt: skip
+    found = margins_of(batch, market(), documents().get(method))
+    ledgers = 0
+    for i, (place, name) in enumerate(zip(found.account.tolist(), found.underlying, strict=True)):
+        account = account_of(batch, place)
+        if name in ("SOL", "USDC"):
+            assert found.errors[i].code == "METH-E04"
+            assert name in str(found.errors[i])
+            assert account.balances[name] != 0.0
+            continue
+        if name is None:
+            continue
+        own = restricted(account, {name}, "")
+        if i in found.errors:
+            assert found.errors[i].where["underlying"] == name
+            assert found.errors[i].code == "METH-E03"
+            continue
+        assert found.currency[i] == name
+        if own.positions:
+            assert tuple(bits(x) for x in margined(own, method)) == tuple(
+                bits(getattr(found, n)[i]) for n in LEVELS
+            )
+            ledgers += 1
+        else:
+            assert found.equity[i] == own.balances[name]
+            assert found.initial_requirement[i] == 0.0
+    assert ledgers > 20
+
+
+def test_SYMG_005_what_stops_a_table_stops_its_holders_alone() -> None:
+    document = documents().get("span")
+    arrays = {"BTC-PERPETUAL": [1.0, 2.0]}
+    batch = Batch(
+        ["a", "b", "c"], ["BTC-PERPETUAL", "BTC-26JUN26"], np.array([0, 1, 2]),
+        np.array([0, 1, 1]), np.array([1.0, 1.0, -2.0]),
+    )  # fmt: skip
+    found = margins_of(batch, market(), document, PARAMETERS["span"] | {"risk_arrays": arrays})
+    assert list(found.errors) == [0]
+    assert found.errors[0].code == "METH-E05"
+    assert "risk_arrays" in str(found.errors[0])
+    alone_b = margins_of(selected(batch, np.array([1, 2])), market(), document, PARAMETERS["span"])
+    assert found.initial_requirement[1:].tolist() == alone_b.initial_requirement.tolist()
+
+
+def test_SYMG_005_two_balances_of_one_asset_are_refused() -> None:
+    batch = Batch(
+        ["a", "b"], ["BTC-PERPETUAL"], np.array([0, 1]), np.array([0, 0]), np.array([1.0, 1.0]),
+        ["USDC"], np.array([0, 0, 1]), np.array([0, 0, 0]), np.array([1.0, 2.0, 3.0]),
+    )  # fmt: skip
+    for method in ("paradex-pm", "derive-pmrm", "dydx-v4", "deribit-pm"):
+        found = margins_of(batch, market(), documents().get(method))
+        assert found.errors[0].code == "METH-E03"
+        assert found.errors[0].where["field"] == "account.balances.USDC"
+
+
+def test_SYMG_005_modes_and_given_amounts_reach_the_method() -> None:
+    base = random_batch("deribit-pm", 1, 3, ("ETH",))
+    given = {"spot_margin": np.array([0.5, np.nan, 0.25])}
+    found = margins_of(
+        dataclasses.replace(base, given=given), market(), documents().get("deribit-pm")
+    )
+    for place in range(3):
+        account = account_of(dataclasses.replace(base, given=given), place)
+        assert account.spot_margin == (None if place == 1 else given["spot_margin"][place])
+        assert tuple(bits(x) for x in margined(account, "deribit-pm")) == tuple(
+            bits(getattr(found, n)[place]) for n in LEVELS
+        )
+    batch = dataclasses.replace(random_batch("paradex-pm", 1, 2), modes=["isolated", None])
+    document = documents().get("paradex-pm")
+    refusing = msgspec.structs.replace(document, rules=document.rules | {"refuses": ["isolated"]})
+    told_ = margins_of(batch, market(), refusing)
+    assert list(told_.errors) == [0]
+    assert "isolated" in str(told_.errors[0])
+
+
+def test_SYMG_006_decimals_stay_decimals() -> None:
+    exact = np.array([Decimal("0.1234567890123456789"), Decimal("-2.5")], dtype=object)
+    batch = Batch(
+        ["a"], ["BTC-PERPETUAL", "ETH-PERPETUAL"], np.array([0, 0]), np.array([0, 1]),
+        exact.astype(np.float64), exact={"quantity": exact},
+    )  # fmt: skip
+    assert [p.quantity for p in account_of(batch, 0, Decimal).positions] == exact.tolist()
+    assert [p.quantity for p in account_of(batch, 0).positions] == [0.12345678901234568, -2.5]
+    found = margins_of(batch, market(), documents().get("dydx-v4"))
+    assert found.answers is not None
+    answer = found.answers[0]
+    assert answer is not None
+    assert isinstance(answer.equity, Decimal)
+    assert float(answer.equity) == found.equity[0]

@@ -83,10 +83,8 @@ class Alone:
         try:
             answer = self.core.answer(self.case(unit), self.document)
         except SteelyardError as error:
-            error.where.setdefault("account", batch.accounts[int(self.units.account[unit])])
-            if under != WHOLE and len(self.units.names) > 1:
-                error.where.setdefault("underlying", self.units.names[under])
-            return error
+            name = None if under == WHOLE else self.units.names[under]
+            return of_account(error, batch.accounts[int(self.units.account[unit])], name)
         except ArithmeticError:
             return beyond(batch.accounts[int(self.units.account[unit])])
         levels = (answer.equity, answer.initial_requirement, answer.maintenance_requirement)
@@ -136,6 +134,23 @@ class Alone:
             self._of_balances = _grouped(self.units.balance_unit, len(self.units))
         order, start = self._of_balances
         return order[start[unit] : start[unit + 1]]
+
+
+def of_account(
+    error: SteelyardError, account: object, underlying: str | None = None
+) -> SteelyardError:
+    """Return the error with the account it is of, and the underlying where one is margined alone.
+
+    >>> str(of_account(InputError("METH-E01", "no", rule="r", cure="c", field="f"), "amy")).split(". ")[0]
+    'METH-E01: no (field=f, account=amy)'
+    """
+    where = {
+        name: each for name, each in error.where.items() if name not in ("account", "underlying")
+    }
+    where["account"] = account
+    if underlying is not None:
+        where["underlying"] = underlying
+    return type(error)(error.code, error.message, rule=error.rule, cure=error.cure, **where)
 
 
 def beyond(account: object) -> InputError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from steelyard.margin.methods.answer import Answer
-from steelyard.margin.methods.batch.alone import beyond
+from steelyard.margin.methods.batch.alone import beyond, of_account
 from steelyard.margin.methods.batch.columns import Batch, account_of
 from steelyard.margin.methods.registry import core_of
 from steelyard.quantities.errors import SteelyardError
@@ -28,8 +28,7 @@ def answers(
             case = Case(str(name), document.name, market=market, account=account)
             found.append(core.answer(case, document))
         except SteelyardError as error:
-            error.where.setdefault("account", name)
-            found.append(error)
+            found.append(of_account(error, name))
         except ArithmeticError:
             found.append(beyond(name))
     return found

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from steelyard.margin.methods.batch.alone import beyond
+from steelyard.margin.methods.batch.alone import beyond, of_account
 from steelyard.margin.methods.batch.columns import (
     Batch,
     Flags,
@@ -81,8 +81,7 @@ def moved_batch(
             one = Case(str(name), document.name, market=stated, account=account)
             accounts.append(moved_as(one, counting, prices, volatility, later_us).account)
         except SteelyardError as error:
-            error.where.setdefault("account", name)
-            errors[place] = error
+            errors[place] = of_account(error, name)
             accounts.append(Account())
         except ArithmeticError:
             errors[place] = beyond(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from steelyard.margin.methods.batch.alone import Alone, beyond
+from steelyard.margin.methods.batch.alone import Alone, beyond, of_account
 from steelyard.margin.methods.batch.columns import Batch, account_of
 from steelyard.margin.methods.batch.margins import market_in
 from steelyard.margin.methods.batch.units import WHOLE, units_of
@@ -43,7 +43,7 @@ def stories(
                 account = account_of(batch, place, core.number)
                 case = Case(str(name), changed.name, market=stated, account=account)
             except SteelyardError as error:
-                yield Story(place, None, None, error)
+                yield Story(place, None, None, of_account(error, name))
                 continue
             yield _story(place, None, name, case, changed)
         return
@@ -56,7 +56,7 @@ def stories(
         try:
             case = alone.case(unit)
         except SteelyardError as error:
-            yield Story(place, name, None, error)
+            yield Story(place, name, None, of_account(error, batch.accounts[place], name))
             continue
         yield _story(place, name, batch.accounts[place], case, changed)
 
@@ -67,8 +67,7 @@ def _story(
     try:
         found = core_of(document).explain(case, document)
     except SteelyardError as error:
-        error.where.setdefault("account", account)
-        return Story(place, underlying, None, error)
+        return Story(place, underlying, None, of_account(error, account, underlying))
     except ArithmeticError:
         return Story(place, underlying, None, beyond(account))
     if found is None:

@@ -39,6 +39,7 @@ from steelyard.terms.documents import MethodDocument
 from steelyard.terms.stated import Contract, Market, Position
 
 NAN = float("nan")
+ENTRY_ALONE = frozenset({"tiers", "bybit"})  # cores that read a profit off the entry price alone
 
 
 class Trades(NamedTuple):
@@ -194,7 +195,7 @@ class _Fill:
         is_priced = ~np.isnan(self.trades.price[k])
         gain = np.where(is_priced, self._gain(q, p, mark[k], inverse), 0.0)
         by_entry, is_own = self._by_entry(k), self.document.core != "scenario"
-        has_profit = ~np.isnan(profit[at])
+        has_profit = ~np.isnan(profit[at]) & (self.document.core not in ENTRY_ALONE)
         # Nothing is stated: it was entered at the mark. Some methods read that off an entry price alone.
         is_bare = ~has_profit & np.isnan(entry[at])
         at_mark = is_bare & by_entry & is_own & is_priced & (held != 0.0)
@@ -212,7 +213,12 @@ class _Fill:
         average = np.where(inverse | self.counting.is_coin_settled, harmonic, mean)
         after = np.where(turns | opens, p, before)
         entry[at] = np.where(grows & (q != 0.0) & (total != 0.0), average, after)
-        paid[k] = np.where(closed != 0.0, self._gain(-closed, before, p, inverse), 0.0)
+        realised = self._gain(-closed, before, p, inverse)
+        if self.counting.is_coin_settled:
+            # So many coins at the mark are so many dollars, bought at one price and sold at the other.
+            with np.errstate(all="ignore"):
+                realised = -closed * (mark[k] / before - mark[k] / p)
+        paid[k] = np.where(closed != 0.0, realised, 0.0)
 
     def _gain(self, quantity: Floats, price: Floats, mark: Floats, inverse: Flags) -> Floats:
         """Return the profit of a fill at a price, seen at a mark."""
