@@ -13,7 +13,7 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from steelyard.valuation.compiled import inline, kernel
+from steelyard.valuation.compiled import inline, kernel, routine
 from steelyard.valuation.intrinsics import fma
 
 CALL, PUT, LINEAR = 0, 1, 2
@@ -64,26 +64,100 @@ def paid_at(kind: int, strike: float, mark: float, price: float, in_coins: bool)
     return gain / price if in_coins else gain
 
 
+@routine
+def _has_no_end(
+    legs: tuple[int, int, int], instrument: Any, quantity: Any, settling: Any, in_coins: bool
+) -> bool:
+    """Return whether legs of one underlying lose without end, or settle at different times.
+
+    legs: first, end, underlying. The open end is an endless price, in coins a price of zero.
+    """
+    first, end, own = legs
+    kind, underlying, date, strike, size, mark = settling
+    together = UNDATED
+    is_apart = False
+    tail, addends = 0.0, 0.0
+    for p in range(first, end):
+        i = instrument[p]
+        if underlying[i] != own or quantity[p] == 0.0:
+            continue
+        if date[i] != UNDATED:
+            is_apart |= together != UNDATED and together != date[i]
+            together = date[i]
+        if in_coins:
+            each = size[i] * gain_at(kind[i], strike[i], mark[i], 0.0)
+        else:
+            each = 0.0 if kind[i] == PUT else size[i]
+        tail = fma(quantity[p], each, tail)
+        addends = fma(abs(quantity[p]), abs(each), addends)
+    return is_apart or tail < -(end - first + 1) * ROUNDING * addends
+
+
+@routine
+def _worth(
+    legs: tuple[int, int, int], instrument: Any, quantity: Any, settling: Any, price: float, in_coins: bool
+) -> float:  # fmt: skip
+    """Return what legs of one underlying pay at a price; of linear ones from their marks."""
+    first, end, own = legs
+    kind, underlying, _, strike, size, mark = settling
+    worth = 0.0
+    for p in range(first, end):
+        i = instrument[p]
+        if underlying[i] == own and quantity[p] != 0.0:
+            each = paid_at(kind[i], strike[i], mark[i], price, in_coins)
+            worth = fma(quantity[p], size[i] * each, worth)
+    return worth
+
+
+@routine
+def _worst_price(
+    legs: tuple[int, int, int], instrument: Any, quantity: Any, settling: Any, in_coins: bool
+) -> float:
+    """Return where the payoff is least: in coins of an endless price, else of zero, and of the strikes."""
+    first, end, own = legs
+    at = np.inf if in_coins else 0.0
+    least = _worth(legs, instrument, quantity, settling, at, in_coins)
+    for candidate in range(first, end):
+        i = instrument[candidate]
+        strike = settling[3][i]
+        is_knot = settling[0][i] != LINEAR and quantity[candidate] != 0.0 and strike > 0.0
+        if settling[1][i] == own and is_knot:
+            worth = _worth(legs, instrument, quantity, settling, strike, in_coins)
+            if worth < least:
+                least, at = worth, strike
+    return at
+
+
+@routine
+def _fill_shares(
+    legs: tuple[int, int, int], instrument: Any, quantity: Any, settling: Any, in_coins: bool, share: Any
+) -> float:  # fmt: skip
+    """Write each leg's mark less its payoff at the worst price; return what they lose there."""
+    first, end, own = legs
+    kind, underlying, _, strike, size, mark = settling
+    at = _worst_price(legs, instrument, quantity, settling, in_coins)
+    cost, spoilt = 0.0, 0.0
+    for p in range(first, end):
+        i = instrument[p]
+        if underlying[i] == own and quantity[p] != 0.0:
+            paid = 0.0 if kind[i] == LINEAR else mark[i]
+            share[p] = paid - size[i] * paid_at(kind[i], strike[i], mark[i], at, in_coins)
+            cost = fma(quantity[p], paid, cost)
+            spoilt += mark[i] * 0.0  # a mark that is no number leaves none
+    return cost - _worth(legs, instrument, quantity, settling, at, in_coins) + spoilt
+
+
 @kernel(
     types.void(
         INTS, COLUMN, LONGS, INTS, INTS, INTS, COLUMN, COLUMN, COLUMN, types.boolean, OUT, OUT
     )
 )
 def fill_maximum_losses(
-    instrument: Any,
-    quantity: Any,
-    starts: Any,
-    kind: Any,
-    underlying: Any,
-    date: Any,
-    strike: Any,
-    size: Any,
-    mark: Any,
-    in_coins: bool,
-    out: Any,
-    share: Any,
-) -> None:
+    instrument: Any, quantity: Any, starts: Any, kind: Any, underlying: Any, date: Any, strike: Any,
+    size: Any, mark: Any, in_coins: bool, out: Any, share: Any,
+) -> None:  # fmt: skip
     """Write the maximum loss of each book and the shares of its legs; infinity where there is none."""
+    settling = (kind, underlying, date, strike, size, mark)
     for b in range(starts.shape[0] - 1):
         begin, end = starts[b], starts[b + 1]
         total = 0.0
@@ -96,54 +170,12 @@ def fill_maximum_losses(
             is_seen = quantity[first] == 0.0
             for p in range(begin, first):
                 is_seen |= quantity[p] != 0.0 and underlying[instrument[p]] == own
-            if is_seen:
-                continue
-            underlyings += 1
-            # What the legs of one underlying come to at the open end, and whether they settle together.
-            together = UNDATED
-            tail, addends, spoilt = 0.0, 0.0, 0.0
-            for p in range(first, end):
-                i = instrument[p]
-                if underlying[i] != own or quantity[p] == 0.0:
-                    continue
-                if date[i] != UNDATED:
-                    is_open |= together != UNDATED and together != date[i]
-                    together = date[i]
-                if in_coins:
-                    each = size[i] * gain_at(kind[i], strike[i], mark[i], 0.0)
-                else:
-                    each = 0.0 if kind[i] == PUT else size[i]
-                tail = fma(quantity[p], each, tail)
-                addends = fma(abs(quantity[p]), abs(each), addends)
-                spoilt += mark[i] * 0.0
-            is_open |= tail < -(end - first + 1) * ROUNDING * addends
-            # The least payoff: in coins from an endless price on, else from zero; then at every strike.
-            least = 0.0
-            at = np.inf if in_coins else 0.0
-            for candidate in range(first - 1, end):
-                price = np.inf if in_coins else 0.0
-                if candidate >= first:
-                    i = instrument[candidate]
-                    is_knot = kind[i] != LINEAR and quantity[candidate] != 0.0 and strike[i] > 0.0
-                    if underlying[i] != own or not is_knot:
-                        continue
-                    price = strike[i]
-                worth = 0.0
-                for p in range(first, end):
-                    i = instrument[p]
-                    if underlying[i] == own and quantity[p] != 0.0:
-                        each = paid_at(kind[i], strike[i], mark[i], price, in_coins)
-                        worth = fma(quantity[p], size[i] * each, worth)
-                if candidate < first or worth < least:
-                    least, at = worth, price
-            cost = 0.0
-            for p in range(first, end):
-                i = instrument[p]
-                if underlying[i] == own and quantity[p] != 0.0:
-                    paid = 0.0 if kind[i] == LINEAR else mark[i]
-                    share[p] = paid - size[i] * paid_at(kind[i], strike[i], mark[i], at, in_coins)
-                    cost = fma(quantity[p], paid, cost)
-            total += cost - least + spoilt
+            if not is_seen:
+                legs = (first, end, own)
+                underlyings += 1
+                is_open |= _has_no_end(legs, instrument, quantity, settling, in_coins)
+                if not is_open:
+                    total += _fill_shares(legs, instrument, quantity, settling, in_coins, share)
         if is_open or (in_coins and underlyings > 1):
             total = np.inf
         if not 0.0 < total < np.inf:
