@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from steelyard.cli.margin_cures import Question, margin_cures_command
 from steelyard.quantities.errors import InputError
 from tests.support.method_cases import CASES
 
+ROOT = Path(__file__).resolve().parents[2]
 SHORT = {
     "case": "short",
     "method": "paradex-pm",
@@ -88,3 +90,17 @@ def test_CURE_015_a_question_without_sense_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError) as refused:
         margin_cures_command(lines_file(tmp_path), Question(wanted=0.0))
     assert refused.value.where["field"] == "wanted"
+
+
+def test_CURE_015_the_page_shows_what_is_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    line = next(line for line in page.splitlines() if line.startswith('{"case": "long"'))
+    section = page.split("\n## How to cure an account\n")[1].split("\n## ")[0]
+    command, shown = re.findall(r"```(?:sh|text)\n(.*?)```", section, re.DOTALL)
+    assert command.split()[4:] == ["--cure", "--wanted", "1.5", "--taker-fee", "0.0005"]
+    path = tmp_path / "perpetual.jsonl"
+    path.write_text(line, encoding="utf-8")
+    assert margin_cures_command(path, Question(1.5, "initial", 0.0005)) == 0
+    assert capsys.readouterr().out == f"{shown}\n"
