@@ -28,9 +28,16 @@ from steelyard.margin.methods.prices.flips import (
     Crossing,
     Line,
     crossings,
+    line_of,
     runs_of,
 )
-from steelyard.margin.methods.prices.standing import Prober, Standing, accounts_of, movable
+from steelyard.margin.methods.prices.standing import (
+    Prober,
+    Shift,
+    Standing,
+    accounts_of,
+    movable,
+)
 from steelyard.margin.methods.prices.ticks import (
     FLOOR,
     checked_tick,
@@ -136,8 +143,8 @@ def _of_underlying(
             "METH-E05", f"the tick is {tick} at a price of {reference}",
             "there are ticks between the lowest and the highest price", "give a smaller one", "tick",
         )  # fmt: skip
-    line = Line(lambda n: prober.moved({name: price_of(n, tick, reference)}))
     points = scan_points(middle, low, high, _knots(prober.case, name, exact, tick))
+    line = line_of(prober, points, lambda n: Shift({name: price_of(n, tick, reference)}))
     runs = runs_of(line, points)
     if all(len(run) < 2 for run in runs):  # at most the price as it stands
         reason = str(line.at(points[0]))

@@ -7,11 +7,11 @@ extremum. A line may have stretches of which the method says nothing: nothing fl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from steelyard.margin.methods.prices.standing import Standing
+from steelyard.margin.methods.prices.standing import Prober, Shift, Standing
 
 FLAT = (
     1.0 - 1e-9
@@ -54,12 +54,25 @@ class Line:
         self._at = at
         self.known: dict[int, Standing | str] = {}
 
+    def learn(self, numbers: Sequence[int], standings: Sequence[Standing | None]) -> None:
+        """Take standings that were worked out together; None is left to be asked for alone."""
+        for n, standing in zip(numbers, standings, strict=True):
+            if standing is not None:
+                self.known[n] = standing
+
     def at(self, n: int) -> Standing | str:
         """Return the standing at a number."""
         found = self.known.get(n)
         if found is None:
             found = self.known[n] = self._at(n)
         return found
+
+
+def line_of(prober: Prober, points: Sequence[int], shift_of: Callable[[int], Shift]) -> Line:
+    """Return the line of an account's standings under shifts, those of the points worked out together."""
+    line = Line(lambda n: prober.moved(shift_of(n)))
+    line.learn(points, prober.together([shift_of(n) for n in points]))
+    return line
 
 
 def runs_of(line: Line, points: Iterable[int]) -> list[list[int]]:

@@ -13,7 +13,7 @@ at Bybit value/leverage. Further questions of a case (a liquidation, a disposal)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from math import isfinite
 from typing import Any, NamedTuple
@@ -25,6 +25,7 @@ from steelyard.margin.methods.core.rules import Compiled, hand_on
 from steelyard.margin.methods.moving import moved_as
 from steelyard.margin.methods.moving_counting import counting_of
 from steelyard.margin.methods.needs import above_zero, required
+from steelyard.margin.methods.prices.stacked import Stack
 from steelyard.margin.methods.registry import core_of
 from steelyard.quantities.errors import SteelyardError
 from steelyard.terms.documents import MethodDocument
@@ -49,6 +50,14 @@ class Standing(NamedTuple):
     equity: float
 
 
+class Shift(NamedTuple):
+    """A move of the market: prices by underlying, a multiplier of volatilities, microseconds."""
+
+    prices: Mapping[str, Any] | None = None
+    volatility: float = 1.0
+    later_us: int = 0
+
+
 class Prober:
     """Margins one account in moved markets; what depends on the method alone is worked out once."""
 
@@ -69,20 +78,52 @@ class Prober:
         """Return the account as it is stated. Errors: those of `margin_of`."""
         return self._answered(self.case)
 
-    def moved(
-        self,
-        prices: Mapping[str, Any] | None = None,
-        volatility: float = 1.0,
-        later_us: int = 0,
-    ) -> Standing | str:
+    def moved(self, shift: Shift) -> Standing | str:
         """Return the account in a moved market, or why the method says nothing of it there."""
         try:
-            case = moved_as(self.case, self.counting, prices, volatility, later_us)
+            case = moved_as(self.case, self.counting, *shift)
             return self._evaluated(case) if self.compiled else self._answered(case)
         except SteelyardError as error:
             return f"{error.code}: {error.message}"
         except ArithmeticError:
             return "CASE-E05: a result is beyond what a number can hold"
+
+    def together(self, shifts: Sequence[Shift]) -> list[Standing | None]:
+        """Return the account under many shifts, None where one is to be asked alone."""
+        found: list[Standing | None] = [None] * len(shifts)
+        if self.compiled is None:
+            return found
+        # Accounts that hold the same contracts are layers of one stack: time may settle some of them.
+        groups: dict[tuple[str, ...], list[tuple[int, Case[Any]]]] = {}
+        for place, shift in enumerate(shifts):
+            try:
+                case = moved_as(self.case, self.counting, *shift)
+            except (SteelyardError, ArithmeticError):
+                continue
+            names = tuple(each.instrument for each in case.account.positions)
+            groups.setdefault(names, []).append((place, case))
+        are_still = all(shift.volatility == 1.0 and not shift.later_us for shift in shifts)
+        for names, several in groups.items():
+            if names:
+                self._stacked(several, found, are_still=are_still)
+        return found
+
+    def _stacked(
+        self,
+        several: list[tuple[int, Case[Any]]],
+        found: list[Standing | None],
+        *,
+        are_still: bool,
+    ) -> None:
+        assert self.compiled is not None
+        cases = [case for _, case in several]
+        try:
+            values = Stack(cases[0], self.compiled).margins(cases, are_still=are_still)
+        except (SteelyardError, ArithmeticError):
+            return  # each alone says what is wrong with it
+        for (place, _), value in zip(several, values, strict=True):
+            if value is not None:
+                found[place] = standing_of(*value)
 
     def _evaluated(self, case: Case[Any]) -> Standing | str:
         """Return the verdict of the scenario core without the venue's own numbers."""
@@ -174,8 +215,3 @@ def movable(case: Case[Any], settlement: str) -> list[str]:
 def _is_priced(case: Case[Any], name: str) -> bool:
     asset = case.market.assets.get(name)
     return name in case.market.underlyings or (asset is not None and asset.price is not None)
-
-
-def first_reason(standings: Iterable[Standing | str]) -> str:
-    """Return the first reason among standings, "" where there is none."""
-    return next((each for each in standings if isinstance(each, str)), "")

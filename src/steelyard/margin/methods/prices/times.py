@@ -18,9 +18,10 @@ from steelyard.margin.methods.prices.flips import (
     Line,
     Verdict,
     crossings,
+    line_of,
     runs_of,
 )
-from steelyard.margin.methods.prices.standing import Prober, Standing, accounts_of
+from steelyard.margin.methods.prices.standing import Prober, Shift, Standing, accounts_of
 from steelyard.terms.documents import MethodDocument
 from steelyard.terms.stated import Case, instant_text, instant_us, parse_contract
 
@@ -78,8 +79,9 @@ def _of_account(prober: Prober, instrument: str) -> CriticalTimes:
             instrument, None, now.is_liquidatable, now.is_bankrupt,
             reason="the account holds nothing that expires after market.as_of",
         )  # fmt: skip
-    line = Line(lambda n: now if n == 0 else prober.moved(later_us=n * SECOND_US))
-    runs = runs_of(line, _points(ahead))
+    points = _points(ahead)
+    line = line_of(prober, points, lambda n: Shift(later_us=n * SECOND_US))
+    runs = runs_of(line, points)
     until = instant_text(start + ahead[-1] * SECOND_US)
     if len(runs[0]) < 2:
         return CriticalTimes(instrument, until, reason=str(line.at(1)))

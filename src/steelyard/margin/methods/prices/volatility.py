@@ -18,11 +18,11 @@ from steelyard.margin.methods.prices.flips import (
     BANKRUPTCY,
     LIQUIDATION,
     Crossing,
-    Line,
     crossings,
+    line_of,
     runs_of,
 )
-from steelyard.margin.methods.prices.standing import Prober, accounts_of
+from steelyard.margin.methods.prices.standing import Prober, Shift, accounts_of
 from steelyard.terms.documents import MethodDocument
 from steelyard.terms.stated import Case, parse_contract
 
@@ -77,8 +77,8 @@ def _of_account(prober: Prober, instrument: str, reach: float) -> CriticalVolati
             instrument, None, None, now.is_liquidatable, now.is_bankrupt,
             reason="the account holds no options",
         )  # fmt: skip
-    line = Line(lambda n: prober.moved(volatility=n / ONE))
     points = _points(reach)
+    line = line_of(prober, points, lambda n: Shift(volatility=n / ONE))
     runs = runs_of(line, points)
     if all(ONE not in run or len(run) < 2 for run in runs):
         return CriticalVolatility(instrument, reason=str(line.at(points[0])))
