@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from steelyard import __version__
+from steelyard.cli import margin_asked
 from steelyard.cli.feeds import feeds_app
 from steelyard.cli.methods import methods_app
 
@@ -196,41 +197,16 @@ def explain(
 @app.command()
 def margin(
     accounts: Annotated[Path | None, typer.Argument(help="Accounts: CSV, Parquet or JSON.")] = None,
-    cases: Annotated[
-        Path | None,
-        typer.Option(
-            help="Cases of any venue's method, JSON lines; - for stdin. One answer a line."
-        ),
-    ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes, with --cases.")] = 1,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="With --cases: part by part, leg by leg.")
-    ] = False,
-    html: Annotated[
-        Path | None,
-        typer.Option(
-            help="With --explain: write one page that opens offline, and print nothing else."
-        ),
-    ] = None,
-    methods: Annotated[
-        Path | None,
-        typer.Option("--methods", help="With --cases: also know the documents of this folder."),
-    ] = None,
-    prices: Annotated[
-        bool, typer.Option("--prices", help="With --cases: what price, time, volatility liquidates.")
-    ] = False,
-    cure: Annotated[
-        bool, typer.Option("--cure", help="With --cases: what brings back the wanted ratio.")
-    ] = False,
-    wanted: Annotated[
-        float, typer.Option(help="With --cure: equity over requirement that is wanted.")
-    ] = 1.0,
-    level: Annotated[
-        str, typer.Option(help="With --cure: initial or maintenance requirement.")
-    ] = "initial",
-    taker_fee: Annotated[
-        float, typer.Option(help="With --cure: fee, a fraction of the notional.")
-    ] = 0.0,
+    cases: margin_asked.Cases = None,
+    jobs: margin_asked.Processes = 1,
+    explain: margin_asked.Explain = False,
+    html: margin_asked.Html = None,
+    methods: margin_asked.Folder = None,
+    prices: margin_asked.Prices = False,
+    cure: margin_asked.Cure = False,
+    wanted: margin_asked.Wanted = 1.0,
+    level: margin_asked.Level = "initial",
+    taker_fee: margin_asked.TakerFee = 0.0,
     market: Annotated[
         Path | None, typer.Option(help="Recorded market for the prices; simulated without it.")
     ] = None,
@@ -248,35 +224,10 @@ def margin(
     """
     if (accounts is None) == (cases is None):
         raise typer.BadParameter("give a file of accounts, or --cases FILE")
-    if methods is not None and cases is None:
-        raise typer.BadParameter("--methods goes with --cases")
-    if html is not None and not (cases is not None and explain):
-        raise typer.BadParameter("--html goes with --cases FILE --explain")
-    if cure:
-        if cases is None or explain:
-            raise typer.BadParameter("--cure goes with --cases, without --explain")
-        from steelyard.cli.margin_cures import Question, margin_cures_command
-
-        asked = Question(wanted, level, taker_fee)
-        raise typer.Exit(margin_cures_command(cases, asked, jobs, methods, as_json=as_json))
-    if prices:
-        if cases is None or explain or cure:
-            raise typer.BadParameter("--prices goes with --cases, without --explain and --cure")
-        from steelyard.cli.margin_prices import margin_prices_command
-
-        raise typer.Exit(margin_prices_command(cases, jobs, methods, as_json=as_json))
-    if cases is not None and html is not None:
-        from steelyard.cli.margin_page_run import margin_page_command
-
-        raise typer.Exit(margin_page_command(cases, html, jobs, methods))
-    if cases is not None and explain:
-        from steelyard.cli.margin_explain import margin_explain_command
-
-        raise typer.Exit(margin_explain_command(cases, jobs, methods, as_json=as_json))
+    asked = margin_asked.Asked(explain, html, methods, prices, cure, wanted, level, taker_fee)
     if cases is not None:
-        from steelyard.cli.margin_cases import margin_cases_command
-
-        raise typer.Exit(margin_cases_command(cases, jobs, methods))
+        raise typer.Exit(margin_asked.cases_command(cases, asked, jobs, as_json=as_json))
+    margin_asked.refuse_without_cases(asked)
     from steelyard.cli.margin import margin_command
 
     assert accounts is not None
