@@ -82,3 +82,15 @@ def test_LIQP_052_jobs_change_no_byte_and_options_do_not_mix(
     mixed = runner.invoke(app, ["margin", "--cases", str(path), "--prices", "--explain"])
     assert mixed.exit_code == 2
     assert "without --explain" in mixed.output.replace("\n", " ")
+
+
+def test_LIQP_053_the_page_shows_what_is_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (CASES.parents[1] / "docs" / "methods.md").read_text(encoding="utf-8")
+    line = next(line for line in page.splitlines() if line.startswith('{"case": "long"'))
+    path = tmp_path / "perpetual.jsonl"
+    path.write_text(line, encoding="utf-8")
+    assert margin_prices_command(path) == 0
+    shown = page.split("## Liquidation price\n")[1].split("```text\n")[1].split("```")[0]
+    assert capsys.readouterr().out.rstrip() == shown.rstrip()
