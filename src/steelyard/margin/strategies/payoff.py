@@ -35,6 +35,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -122,21 +123,23 @@ class Profile:
 
         Of an interval on which it is the cost all along, the ends.
         """
+        # What the payoff is over the cost at the knots, × whole × parts of the cost, in integers.
         # In coins P(S)/S = cost: the line cost·S takes the place of the level cost.
-        level, tilt = (Fraction(0), self.cost) if self.is_in_coins else (self.cost, Fraction(0))
-        knots = [Fraction(k, self.unit) for k in self.knots]
-        over = [
-            Fraction(w, self.whole) - level - tilt * k
-            for k, w in zip(knots, self.worth, strict=True)
-        ]
-        last = Fraction(self.slope, self.whole // self.unit) - tilt
-        roots = {k for k, value in zip(knots, over, strict=True) if value == 0 and k > 0}
-        for i in range(len(knots) - 1):
-            low, high = over[i], over[i + 1]
+        cost, parts = self.cost.numerator, self.cost.denominator
+        quantity_unit = self.whole // self.unit
+        level, tilt = (0, cost * quantity_unit) if self.is_in_coins else (cost * self.whole, 0)
+        over = [w * parts - level - tilt * k for k, w in zip(self.knots, self.worth, strict=True)]
+        last = self.slope * parts - tilt
+        roots = {
+            Fraction(k, self.unit) for k, o in zip(self.knots, over, strict=True) if o == 0 and k
+        }
+        for i, (low, high) in enumerate(pairwise(over)):
             if (low < 0 < high) or (high < 0 < low):
-                roots.add(knots[i] + (knots[i + 1] - knots[i]) * low / (low - high))
+                below, above = self.knots[i], self.knots[i + 1]
+                span = low - high
+                roots.add(Fraction(below * span + (above - below) * low, span * self.unit))
         if (over[-1] < 0 < last) or (last < 0 < over[-1]):
-            roots.add(knots[-1] - over[-1] / last)
+            roots.add(Fraction(self.knots[-1] * last - over[-1], last * self.unit))
         return sorted(roots)
 
 
