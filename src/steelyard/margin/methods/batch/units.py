@@ -105,10 +105,10 @@ class _Division:
         leg_key, starts = self._leg_keys()
         of_legs = leg_key[starts]
         balance_key = self._balance_keys(of_legs)
-        own = np.unique(np.concatenate([of_legs, balance_key[balance_key >= 0]]))
+        own = _distinct(np.concatenate([of_legs, balance_key[balance_key >= 0]]))
         first = self._first(own)
         balance_key = np.where(balance_key == _FIRST, first[batch.balance_account], balance_key)
-        keys = np.unique(np.concatenate([own, first]))
+        keys = _distinct(np.concatenate([own, first]))
         lengths = np.diff(np.append(starts, len(leg_key)))
         leg_unit = np.empty(len(leg_key), np.int64)
         leg_unit[batch.order] = np.repeat(np.searchsorted(keys, of_legs), lengths)
@@ -166,3 +166,9 @@ class _Division:
             np.minimum.at(least, balance_unit[held], order[self.batch.balance_asset[held]])
         coins = np.array([self.place[name] for name in self.market.underlyings] + [0], np.int64)
         return np.where((underlying == WHOLE) & (least < last), coins[least], base)
+
+
+def _distinct(keys: Places) -> Places:
+    """Return each key once, rising; they come almost in order."""
+    keys = np.sort(keys, kind="stable")
+    return keys[np.append(True, keys[1:] != keys[:-1])[: len(keys)]]
