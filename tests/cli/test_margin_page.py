@@ -341,3 +341,30 @@ def test_WFAL_004_states() -> None:
     assert state_of({"explanation": None}) == "none"
     assert "0 cases" in page([], "nothing")
     assert scale([0.0]).place(0.0) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("cash", "quantity", "said"),
+    [
+        (-3e12, 123456789.123, ("−3,000,000,000,000", "1,382,716,038,178", "−2tn")),
+        (0.0001, 1e-8, ("0.000100", "0.000112", "0.00005")),
+    ],
+)
+def test_WFAL_004_numbers_of_any_size_are_read(
+    tmp_path: Path, cash: float, quantity: float, said: tuple[str, ...]
+) -> None:
+    perpetual = {"index_price": 70_000, "perpetual": {"mark_price": 70_000}}
+    asked = {
+        "case": "size", "method": "paradex-pm",
+        "market": {"as_of": "2026-06-01T08:00:00Z", "underlyings": {"BTC": perpetual}},
+        "account": {"balances": {"USDC": cash},
+                    "positions": [{"instrument": "BTC-PERPETUAL", "quantity": quantity}]},
+    }  # fmt: skip
+    found = written(tmp_path, [json.dumps(asked)])
+    text = text_of(within(found.root, "div", "waterfall")[0])
+    for each in said:
+        assert each in text
+    [panel] = within(found.root, "div", "waterfall")
+    [wide] = re.findall(r"--wide:(\d+)ch", panel[1]["style"])
+    amounts = [text_of(cell) for cell in within(panel, "div", "amount")[2:]]
+    assert max(len(each) for each in amounts) <= int(wide)

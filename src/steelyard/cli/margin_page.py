@@ -30,6 +30,7 @@ from steelyard.cli.margin_waterfall import (
     scale,
     scale_of,
     tick_text,
+    width_of,
     words,
 )
 
@@ -163,7 +164,7 @@ def _tiles(found: Told, state: str) -> str:
     for level in LEVELS:
         need = Decimal(found[level])
         used = ""
-        if equity is not None and equity > 0.0:
+        if equity is not None and equity > 0.0 and need > 0:
             used = f"{100.0 * float(need) / equity:,.1f} % of equity"
         tiles.append(
             _tile(f"{level.capitalize()} requirement", read(need, places), currency, "", used)
@@ -173,7 +174,7 @@ def _tiles(found: Told, state: str) -> str:
             said = "to open" if level == "initial" else "to keep"
             word, mood = ("Left", "covered") if left >= 0 else ("Short", "short")
             tiles.append(_tile(f"{word} {said}", read(abs(left), places), currency, mood, ""))
-    return f'<div class="tiles">{"".join(tiles)}</div>'
+    return f'<div class="tiles" style="--wide:{width_of(found, ())}ch">{"".join(tiles)}</div>'
 
 
 def _tile(name: str, amount: str, currency: str, mood: str, below: str) -> str:
@@ -219,7 +220,8 @@ def waterfall_panel(found: Told) -> str:
         lines.append(_sum_line(name, left, total, kinds, across, places))
     told = f"In {found['currency']}. Orange adds to a requirement, blue takes from it; the upright line is the equity."
     return (
-        f'<div class="panel waterfall" style="--grid:{_grid(across, found["equity"])}"><div class="head">'
+        f'<div class="panel waterfall" style="--wide:{width_of(found, drawn)}ch;'
+        f'--grid:{_grid(across, found["equity"])}"><div class="head">'
         f"<h3>Waterfall</h3><p>{escape(told)}</p></div>{''.join(lines)}</div>"
     )
 
@@ -329,6 +331,7 @@ def scenario_panel(found: Told) -> str:
         )
     said = f"The worst scenario of {escape(words(', '.join(groups)))} and the next, P&L in {escape(found['currency'])}."
     return (
-        f'<div class="panel scenarios" style="--grid:{_grid(across, None)}"><div class="head"><h3>Scenarios</h3>'
+        f'<div class="panel scenarios" style="--wide:{max(len(read(line["pnl"], places)) for line in told)}ch;'
+        f'--grid:{_grid(across, None)}"><div class="head"><h3>Scenarios</h3>'
         f"<p>{said}</p></div>{''.join(rows)}</div>"
     )

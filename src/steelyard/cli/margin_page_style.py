@@ -33,16 +33,17 @@ body:not(:has(section.case:target)):not(.live) section.case:first-of-type{displa
 section.case{scroll-margin-top:8rem}
 h2{font-size:1.35rem;margin:.2rem 0 .1rem;overflow-wrap:anywhere}h3{font-size:1rem;margin:0}p{margin:.2rem 0}
 .by{color:var(--mute);margin-bottom:.8rem;overflow-wrap:anywhere}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(9rem,1fr));gap:.7rem;margin-bottom:.9rem}
+.panel{--amount:max(7.2rem,calc(var(--wide,8ch)*1.1 + 1.2rem))}
+.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(max(9rem,calc(var(--wide,8ch)*1.25 + 3.6rem)),1fr));gap:.7rem;margin-bottom:.9rem}
 .tile,.panel{background:var(--panel);border:1px solid var(--line);border-radius:9px}
 .tile{padding:.6rem .8rem}.tile span{color:var(--mute);font-size:.85rem;display:block}
 .tile b{font-size:1.2rem;font-weight:650;white-space:nowrap}.tile small{color:var(--mute);display:block}
 .panel{padding:.85rem 1rem;margin-bottom:.9rem;overflow-x:auto}
 .head{display:flex;flex-wrap:wrap;gap:.2rem 1rem;align-items:baseline;margin-bottom:.5rem}.head p{color:var(--mute);margin:0}
-.row{display:grid;grid-template-columns:minmax(11rem,17rem) minmax(9rem,1fr) 8.4rem minmax(9rem,1fr) 8.4rem;
+.row{display:grid;grid-template-columns:minmax(11rem,17rem) minmax(9rem,1fr) var(--amount) minmax(9rem,1fr) var(--amount);
 align-items:center}[data-level=both] .row,body:not([data-level]) .row{min-width:52rem}
 [data-level=initial] .maintenance,[data-level=maintenance] .initial{display:none}
-[data-level=initial] .row,[data-level=maintenance] .row{grid-template-columns:minmax(7rem,20rem) minmax(7rem,1fr) minmax(6rem,9rem)}
+[data-level=initial] .row,[data-level=maintenance] .row{grid-template-columns:minmax(7rem,20rem) minmax(7rem,1fr) var(--amount)}
 .lane.maintenance{margin-left:1.4rem}[data-level=maintenance] .lane.maintenance{margin-left:0}
 .row:not(.axis):hover{background:var(--touch)}
 .lane{position:relative;height:100%;min-height:1.45rem;background:var(--grid)}
@@ -64,7 +65,7 @@ border:1.5px solid var(--short)}
 .axis em.far{right:0;transform:none}.axis em.right{transform:translateX(-100%)}.axis em.near{transform:none}
 .axis .amount{font-weight:600;align-self:start}
 .scenario>div:first-child{white-space:nowrap;overflow:hidden;text-overflow:ellipsis}
-.scenario{display:grid;grid-template-columns:minmax(9rem,32rem) minmax(6rem,1fr) minmax(6rem,9rem);align-items:center}
+.scenario{display:grid;grid-template-columns:minmax(9rem,32rem) minmax(6rem,1fr) var(--amount);align-items:center}
 .scenario.binds{font-weight:600}.scenario .lane{min-height:1.6rem}
 .tag{display:inline-block;font-size:.76rem;font-weight:600;padding:0 .45rem;border-radius:9px;border:1px solid currentColor;
 margin-left:.5rem}

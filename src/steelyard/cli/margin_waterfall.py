@@ -179,9 +179,17 @@ def words(name: str) -> str:
 
 def decimals(explanation: Node) -> int:
     """Return how many decimals the amounts are read with; the table prints them all."""
-    amounts = [abs(float(each)) for each in _amounts(explanation)]
-    largest = max([*amounts, abs(explanation["equity"] or 0.0)])
-    return 2 if largest >= 100.0 else 4 if largest >= 1.0 else 6
+    largest = max(abs(float(each)) for each in _amounts(explanation))
+    largest = largest or abs(explanation["equity"] or 0.0)
+    return 0 if largest >= 1e9 else 2 if largest >= 100.0 else 4 if largest >= 1.0 else 6
+
+
+def width_of(explanation: Node, drawn: Sequence[Bar]) -> int:
+    """Return the characters of the longest amount that is read."""
+    places = decimals(explanation)
+    amounts = [*_amounts(explanation), Decimal(repr(explanation["equity"] or 0.0))]
+    amounts += [amounts[2] - amounts[0], *(amount for bar in drawn for amount in bar.amounts)]
+    return max(len(read(amount, places, sign=True)) for amount in amounts)
 
 
 def read(amount: Decimal | float, places: int, *, sign: bool = False) -> str:
@@ -199,11 +207,11 @@ def read(amount: Decimal | float, places: int, *, sign: bool = False) -> str:
 def tick_text(value: float) -> str:
     """Return the label of a tick.
 
-    >>> tick_text(0.0), tick_text(12_500.0), tick_text(-2e6), tick_text(0.025)
-    ('0', '12.5k', '−2M', '0.025')
+    >>> tick_text(0.0), tick_text(12_500.0), tick_text(-2e6), tick_text(5e-5)
+    ('0', '12.5k', '−2M', '0.00005')
     """
     size = abs(value)
-    for unit, letter in ((1e9, "bn"), (1e6, "M"), (1e3, "k")):
+    for unit, letter in ((1e12, "tn"), (1e9, "bn"), (1e6, "M"), (1e3, "k")):
         if size >= unit:
             return f"{value / unit:.6g}{letter}".replace("-", "−")
-    return f"{value:.6g}".replace("-", "−")
+    return f"{Decimal(f'{value:.6g}'):f}".replace("-", "−")
