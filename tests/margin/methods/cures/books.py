@@ -16,6 +16,7 @@ from steelyard.margin.methods.cures.levels import level_of, wanted_of
 from steelyard.margin.methods.registry import core_of, margin_of
 from steelyard.terms.documents import documents
 from steelyard.terms.stated import Account, Case, Market, Perpetual, Position, Underlying
+from tests.margin.methods import batch_books
 from tests.margin.methods.core import derive_books
 from tests.margin.methods.core.random_venues import RANDOM
 from tests.support.method_cases import CASES
@@ -50,6 +51,8 @@ def named(case: str, method: str) -> Case[Any]:
 
 def random_case(method: str, seed: int) -> Case[Any]:
     """Return a random case of a method; a seed gives the same case every time."""
+    if method == "steelyard":
+        return _house(seed)
     if method in RANDOM:
         table = RANDOM[method](Random(f"{method} {seed}"))
     elif method in OWNED:
@@ -136,6 +139,23 @@ def one_step_less(trade: Trade) -> Trade:
     assert isinstance(exponent, int)
     step = Decimal(1).scaleb(exponent).copy_sign(trade.quantity)
     return replace(trade, quantity=trade.quantity - step)
+
+
+def _house(seed: int) -> Case[Any]:
+    draw, positions = Random(f"steelyard {seed}"), []
+    for name in ("BTC", "ETH")[: draw.randint(1, 2)]:
+        names = [
+            f"{name}-{day}-{strike}-{right}"
+            for day in batch_books.NAMES
+            for strike in batch_books.strikes(name)
+            for right in "CP"
+        ]
+        positions += [Position(each, round(draw.gauss(0, 3), 2)) for each in draw.sample(names, 3)]
+        entry = round(batch_books.SPOT[name] * draw.uniform(0.98, 1.02), 2)
+        positions.append(Position(f"{name}-PERPETUAL", draw.choice((-2.0, 1.5)), entry_price=entry))
+    balances = {"USDC": draw.choice((10_000.0, 100_000.0)), "BTC": draw.choice((0.0, 0.5))}
+    account = Account(balances=balances, positions=tuple(positions))
+    return Case("random", "steelyard", market=batch_books.market(), account=account)
 
 
 def _perpetuals(draw: Random, method: str, fields: Callable[[float], Any]) -> dict[str, Any]:

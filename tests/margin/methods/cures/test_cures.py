@@ -150,10 +150,11 @@ def test_CURE_006_the_smallest_trade_pays_its_cost(
 @pytest.mark.parametrize("method", [*SCENARIO, *OWN])
 def test_CURE_007_open_cases_are_cured(method: str) -> None:
     document, tried = documents().get(method), 0
-    for case in open_cases(method):
+    for place, case in enumerate(open_cases(method)):
         if len(case.account.positions) > 30:
             continue  # the large ones have a test of their own
-        for level in LEVELS:
+        # Where there are many cases, each is asked about one level.
+        for level in LEVELS if method != "derive-pmrm2" else LEVELS[place % 2 :][:1]:
             wanted = question_of(case, level)
             if wanted is not None:
                 found = cures_of(case, document, wanted=wanted, level=level, runners_up=4)  # type: ignore[arg-type]
@@ -172,7 +173,7 @@ def test_CURE_007_a_large_open_case_is_cured() -> None:
     check_cures(case, found)
 
 
-@pytest.mark.parametrize("method", [*SCENARIO, *OWN])
+@pytest.mark.parametrize("method", [*SCENARIO, "steelyard", *OWN])
 def test_CURE_007_random_books_are_cured(method: str) -> None:
     document, tried = documents().get(method), 0
     for seed in range(8):

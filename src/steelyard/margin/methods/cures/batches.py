@@ -17,7 +17,7 @@ from steelyard.margin.methods.core.dual import Dual
 from steelyard.margin.methods.core.evaluation import LEG, Evaluation
 from steelyard.margin.methods.core.instruments import COIN, FUTURE, PERPETUAL, Instruments
 from steelyard.margin.methods.core.prepared import Prepared
-from steelyard.margin.methods.core.rules import Compiled
+from steelyard.margin.methods.core.rules import Compiled, hand_on
 from steelyard.margin.methods.core.what_if import margins, traded
 from steelyard.margin.methods.cures.ledgers import Ledger, ScenarioLedger, with_balance
 from steelyard.margin.methods.cures.levels import Floats, Outcome, Wanted
@@ -46,7 +46,9 @@ class BatchDesk:
         tradable: list[str],
         charges: Charges,
     ) -> None:
-        self.compiled = Compiled(document.with_parameters(case.parameters))
+        changed = document.with_parameters(case.parameters)
+        hand_on(document, changed)
+        self.compiled = Compiled(changed)
         first = evaluated(case, self.compiled)
         self.wanted = wanted
         self.taker_fee = charges.taker_fee

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from steelyard.margin.methods.core.rules import Compiled
+from steelyard.margin.methods.core.rules import checked
 from steelyard.margin.methods.cures.batches import BatchDesk
 from steelyard.margin.methods.cures.deposits import deposits_of
 from steelyard.margin.methods.cures.desks import LEDGERS, CaseDesk, Desk, traded
@@ -163,8 +163,8 @@ def desk_of(
     """Return the desk of a case: in columns for the scenario core, one by one for the others."""
     core = str(document.rules.get("core"))
     if core == "scenario":
-        compiled = Compiled(document.with_parameters(case.parameters))
-        names = _tradable(case, document, compiled.covers, compiled.is_single, tradable)
+        rules = checked(document)
+        names = _tradable(case, document, rules.covers, rules.is_single, tradable)
         return BatchDesk(case, document, wanted, names, charges)
     stated = document.with_parameters(case.parameters)
     ledger = LEDGERS[core](case, stated, _cash(core, currency))

@@ -21,7 +21,7 @@ from steelyard.margin.methods.core.answering import answer_of, evaluated
 from steelyard.margin.methods.core.books import Books
 from steelyard.margin.methods.core.evaluation import Evaluation
 from steelyard.margin.methods.core.instruments import COIN
-from steelyard.margin.methods.core.rules import Compiled
+from steelyard.margin.methods.core.rules import Compiled, hand_on
 from steelyard.margin.methods.core.what_if import margins
 from steelyard.margin.methods.cures.ledgers import with_balance
 from steelyard.margin.methods.cures.results import LeftOut, Number
@@ -57,7 +57,9 @@ def leave_one_out(case: Case[Any], document: MethodDocument) -> tuple[LeftOut, .
     [('BTC-PERPETUAL', 11200.0), ('diversification', 0.0), ('BTC', 11200.0)]
     """
     if document.core == "scenario":
-        full = evaluated(case, Compiled(document.with_parameters(case.parameters)), keeps=True)
+        changed = document.with_parameters(case.parameters)
+        hand_on(document, changed)
+        full = evaluated(case, Compiled(changed), keeps=True)
         answer = answer_of(full)
         left, without = _in_columns(full)
     else:
