@@ -135,6 +135,7 @@ def test_PROG_001_the_program_gives_the_numbers_of_the_evaluation(
     some = books(held, 7, 700, stated)
     assert program_for(held, some) is not None
     same(margins(held, some), plain_margins(held, some))
+    same(margins(held, some), plain_margins(held, some))
 
 
 @settings(max_examples=40, deadline=None)
@@ -148,6 +149,7 @@ def test_PROG_002_any_cut_of_a_batch_gives_the_same_bits(
 ) -> None:
     held = prepared(method)
     some = books(held, seed, 300, ("entry_price",))
+    margins(held, some)
     whole = margins(held, some)
     edges = [0, *sorted(cuts), 300]
     pieces = [margins(held, part(some, a, b)) for a, b in pairwise(edges)]
@@ -165,6 +167,7 @@ def test_PROG_002_an_account_of_a_thousand_legs_and_one_that_is_no_number() -> N
         rng.normal(0, 1, legs), np.zeros(5),
     )  # fmt: skip
     some.quantity[-1] = np.nan
+    margins(held, some)
     found = margins(held, some)
     same(found, plain_margins(held, some))
     assert np.isnan(found.initial_requirement).tolist() == [False] * 4 + [True]

@@ -70,6 +70,7 @@ class Prepared:
         self.parameters = compiled.parameters
         self.names = Names(self)
         self.programs: dict[Any, Any] = {}  # by what books state; kept by `machine`
+        self.questions = 0  # how often books were margined against this
         self.asked: set[str] = set()
         self.options = np.flatnonzero(instruments.kind == OPTION)
         with np.errstate(all="ignore"):
