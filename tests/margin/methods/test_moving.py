@@ -216,6 +216,21 @@ def test_LIQP_007_an_options_mark_keeps_its_distance_from_the_model() -> None:
     assert found == pytest.approx(then / 110.0, rel=1e-9)
 
 
+def test_LIQP_007_a_mark_that_nothing_tells_is_left_out_where_nobody_reads_it() -> None:
+    market = Market(NOON, underlyings={"BTC": Underlying(100.0)})
+    for method, quantity, is_read in (
+        ("bybit", 1.0, False), ("bybit", -1.0, True), ("derive-pmrm", -1.0, False),
+        ("deribit-pm", 1.0, True), ("deribit-sm", 1.0, True), ("span", 1.0, True),
+    ):  # fmt: skip
+        option = Position("BTC-1JUN27-100-C", quantity, mark_price=21.0)
+        case = stated(method, market=market, account=held(option))
+        if is_read:
+            with pytest.raises(InputError, match="METH-E01"):
+                moved(case, prices={"BTC": 110.0})
+        else:
+            assert moved(case, prices={"BTC": 110.0}).account.positions[0].mark_price is None
+
+
 def test_LIQP_008_volatilities_are_multiplied() -> None:
     after = moved(stated(), volatility=1.2).market.underlyings["BTC"].expiries[0]
     before = stated().market.underlyings["BTC"].expiries[0]

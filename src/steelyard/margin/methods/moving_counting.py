@@ -16,6 +16,7 @@ from steelyard.terms.documents import MethodDocument, documents
 from steelyard.terms.stated import Case
 
 _BY_ENTRY = re.compile(r"\b(pnl|entry_price)\b")
+_OF_MARKS = re.compile(r"\b(mark_price|delta|stated_delta)\b")
 _SPLIT = "seconds < 1800"
 
 
@@ -28,7 +29,8 @@ class Counting(msgspec.Struct, frozen=True):
     stands, the first that is there; by_entry: kinds of contracts whose profit follows from their entry
     price; fills: what a position entered at the mark is given when the mark moves, "profit" or "entry",
     "" where the method needs neither or refuses a position without entry; splits_forward: the last half
-    hour's forward is fixed bit by bit, whether stated or not.
+    hour's forward is fixed bit by bit, whether stated or not; reads_marks: of which options the method
+    reads a stated mark or delta, "all", "short" or "none".
     """
 
     settlement: str = ""
@@ -38,6 +40,7 @@ class Counting(msgspec.Struct, frozen=True):
     by_entry: frozenset[str] = frozenset({"perpetual"})
     fills: str = "profit"
     splits_forward: bool = False
+    reads_marks: str = "none"
 
 
 _DATED = frozenset({"perpetual", "future"})
@@ -46,7 +49,9 @@ _OWN = {
     "drift-v2": Counting("USDC", marks=("index", "perpetual")),
     "vega": Counting(marks=("stated", "perpetual", "index"), by_entry=_DATED),
     "tiers": Counting(fills="entry"),
-    "bybit": Counting(marks=("position", "perpetual", "index"), by_entry=_DATED, fills=""),
+    "bybit": Counting(
+        marks=("position", "perpetual", "index"), by_entry=_DATED, fills="", reads_marks="short"
+    ),
     "bitmex-adl": Counting(fills=""),
 }
 
@@ -74,6 +79,7 @@ def counting_of(document: MethodDocument, parameters: dict[str, Any]) -> Countin
         is_coin_settled=settlement == "underlying",
         multiplier=1.0 if multiplier is None else float(multiplier),
         by_entry=frozenset({"perpetual"}) if counts_entry else frozenset(),
+        reads_marks="all" if any(_OF_MARKS.search(str(text)) for text in texts) else "none",
         splits_forward=any(_SPLIT in str(text) for text in own_market.values()),
     )
 

@@ -13,7 +13,8 @@ Of a perpetual or future with the old mark m and the new one m':
 Of an option a stated mark moves by its Black-76 value, so that mark − value stays, and is at least 0; a
 stated delta by its Black-76 delta, inside [0, 1] for a call and [−1, 0] for a put. So nothing jumps at
 the first step away from the market as stated. Where the volatility of a marked option is not stated, the
-one that its mark implies is used.
+one that its mark implies is used; where nothing tells a value, a mark that the method does not read is
+left out, and one that it reads is an error.
 """
 
 from __future__ import annotations
@@ -193,10 +194,15 @@ def _reprice(
     (value, delta), (moved_value, moved_delta) = columns
     mark_moves, delta_moves = moved_value - value, moved_delta - delta
     for k, i in enumerate(places):
-        if mark_moves[k] != mark_moves[k]:
-            raise _lacking(old, int(rows[k]))
         changes: dict[str, Any] = {}
         position = positions[i]
+        if mark_moves[k] != mark_moves[k]:
+            if counting.reads_marks == "all" or (
+                counting.reads_marks == "short" and position.quantity < 0
+            ):
+                raise _lacking(old, int(rows[k]))
+            positions[i] = replace(position, mark_price=None, delta=None)
+            continue
         if position.mark_price is not None:
             moved = max(0.0, float(marks[k] + mark_moves[k]))
             is_exact = isinstance(position.mark_price, Decimal)

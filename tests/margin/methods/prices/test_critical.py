@@ -221,6 +221,19 @@ def test_LIQP_024_bybits_isolated_inverse_price_is_its_formulas() -> None:
         assert float(root or 0) == pytest.approx(said, abs=0.01)
 
 
+def test_LIQP_024_bybits_isolated_linear_position_has_its_value_over_leverage() -> None:
+    # E/L + s·(p − E) = 0.005·E for a unit: 50,000·(1 − 0.1 + 0.005) long, ·(1 + 0.1 − 0.005) short.
+    market: Market[Any] = Market(underlyings={"BTC": Underlying(perpetual=Perpetual(50_500.0))})
+    for quantity, closed, bankrupt in ((2.0, 45_250.0, 45_000.0), (-2.0, 54_750.0, 55_000.0)):
+        position = Position("BTC-PERPETUAL", quantity, entry_price=50_000.0, leverage=10.0)
+        case = Case("c", "bybit", market=market, account=Account("isolated", {}, (position,)))
+        said = margin_of(case, document_of(case)).native["bankruptcy_price"]
+        assert said == pytest.approx(bankrupt)
+        found = found_for(case, "BTC")
+        assert float(found.liquidation[0].price) == pytest.approx(closed, abs=0.011)
+        assert float(found.bankruptcy[0].price) == pytest.approx(bankrupt, abs=0.011)
+
+
 def test_LIQP_025_an_account_that_is_liquidated_is_told_where_it_recovers() -> None:
     found = found_for(case_of("paradex-pm", 10.0, {"ETH-PERPETUAL": 2.0}), tick=CENT)
     assert found.is_liquidatable is True

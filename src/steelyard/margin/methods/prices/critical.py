@@ -28,6 +28,7 @@ from steelyard.margin.methods.prices.flips import (
     Crossing,
     Line,
     crossings,
+    first_silence,
     line_of,
     runs_of,
 )
@@ -119,7 +120,7 @@ def critical_prices(
     for instrument, account in accounts_of(case, document):
         prober = Prober(account, document)
         now = prober.now()
-        for name in movable(account, prober.counting.settlement):
+        for name in movable(prober):
             if isinstance(now, str):
                 found.append(CriticalPrices(name, instrument=instrument, reason=now))
             else:
@@ -147,7 +148,7 @@ def _of_underlying(
     line = line_of(prober, points, lambda n: Shift({name: price_of(n, tick, reference)}))
     runs = runs_of(line, points)
     if all(len(run) < 2 for run in runs):  # at most the price as it stands
-        reason = str(line.at(points[0]))
+        reason = first_silence(line, points)
         return CriticalPrices(name, exact, tick, instrument=instrument, reason=reason)
     liquidations = crossings(line, runs, LIQUIDATION)
     bankruptcies = crossings(line, runs, BANKRUPTCY)

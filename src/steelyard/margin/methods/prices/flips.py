@@ -94,6 +94,11 @@ def runs_of(line: Line, points: Iterable[int]) -> list[list[int]]:
     return [sorted(set(run)) for run in runs]
 
 
+def first_silence(line: Line, points: Iterable[int]) -> str:
+    """Return why the method says nothing at the first point of which it says nothing, else ""."""
+    return next((each for each in map(line.at, points) if isinstance(each, str)), "")
+
+
 def _edge(line: Line, sound: int, silent: int) -> int:
     """Return the last number with a standing on the way from one that has it to one that has not."""
     while abs(silent - sound) > 1:

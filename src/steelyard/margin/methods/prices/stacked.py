@@ -94,7 +94,9 @@ class Stack:
         found: list[tuple[float, float] | None] = [None] * len(cases)
         cash = self.case.account.balances
         good = [k for k, case in enumerate(cases) if case.account.balances == cash]
-        chunk = max(1, ROWS_MAX // max(1, len(self.base)))
+        if not len(self.base):
+            return found  # nothing that would stand on a layer
+        chunk = max(1, ROWS_MAX // len(self.base))
         for start in range(0, len(good), chunk):
             places = good[start : start + chunk]
             values = self._run([cases[k] for k in places], are_still)

@@ -103,9 +103,8 @@ class Prober:
             names = tuple(each.instrument for each in case.account.positions)
             groups.setdefault(names, []).append((place, case))
         are_still = all(shift.volatility == 1.0 and not shift.later_us for shift in shifts)
-        for names, several in groups.items():
-            if names:
-                self._stacked(several, found, are_still=are_still)
+        for several in groups.values():
+            self._stacked(several, found, are_still=are_still)
         return found
 
     def _stacked(
@@ -192,12 +191,13 @@ def _alone(case: Case[Any], document: MethodDocument, position: Position[Any], i
     return replace(case, account=account)
 
 
-def movable(case: Case[Any], settlement: str) -> list[str]:
+def movable(prober: Prober) -> list[str]:
     """Return what a price moves of an account: underlyings of contracts and orders, coins held.
 
     Cash is none of them. In the order in which the account states them.
     """
-    account = case.account
+    case = prober.case
+    account, cash = case.account, (prober.counting.settlement, prober.method.currency)
     names = [position.instrument for position in account.positions if position.quantity != 0]
     names += [order.instrument for order in account.orders if order.instrument is not None]
     found = [parse_contract(name).underlying for name in names]
@@ -207,7 +207,7 @@ def movable(case: Case[Any], settlement: str) -> list[str]:
     found += [
         name
         for name, amount in account.balances.items()
-        if name != settlement and amount != 0 and _is_priced(case, name)
+        if name not in cash and amount != 0 and _is_priced(case, name)
     ]
     return list(dict.fromkeys(found))
 

@@ -18,6 +18,7 @@ from steelyard.margin.methods.prices.flips import (
     Line,
     Verdict,
     crossings,
+    first_silence,
     line_of,
     runs_of,
 )
@@ -84,7 +85,7 @@ def _of_account(prober: Prober, instrument: str) -> CriticalTimes:
     runs = runs_of(line, points)
     until = instant_text(start + ahead[-1] * SECOND_US)
     if len(runs[0]) < 2:
-        return CriticalTimes(instrument, until, reason=str(line.at(1)))
+        return CriticalTimes(instrument, until, reason=first_silence(line, points))
     flips = [_first(line, runs, verdict, start) for verdict in (LIQUIDATION, BANKRUPTCY)]
     words = (
         _words("liquidated", flips[0], now.is_liquidatable, until),

@@ -19,6 +19,7 @@ from steelyard.margin.methods.prices.flips import (
     LIQUIDATION,
     Crossing,
     crossings,
+    first_silence,
     line_of,
     runs_of,
 )
@@ -81,7 +82,7 @@ def _of_account(prober: Prober, instrument: str, reach: float) -> CriticalVolati
     line = line_of(prober, points, lambda n: Shift(volatility=n / ONE))
     runs = runs_of(line, points)
     if all(ONE not in run or len(run) < 2 for run in runs):
-        return CriticalVolatility(instrument, reason=str(line.at(points[0])))
+        return CriticalVolatility(instrument, reason=first_silence(line, points))
     found = [crossings(line, runs, verdict) for verdict in (LIQUIDATION, BANKRUPTCY)]
     ends = points[0] * TICK, points[-1] * TICK
     here = Decimal(ONE)
