@@ -87,9 +87,13 @@ def settlement_of(document: MethodDocument) -> str:
 
 
 def random_batch(
-    method: str, seed: int, accounts: int, underlyings: tuple[str, ...] = ("BTC",), wrong: float = 0.0
+    method: str, seed: int, accounts: int, underlyings: tuple[str, ...] = ("BTC",), wrong: float = 0.0,
+    same: bool = False,
 ) -> Batch:  # fmt: skip
-    """Return accounts of up to nine positions, a share of them wrong in one way or another."""
+    """Return accounts of up to nine positions, a share of them wrong in one way or another.
+
+    same: what is wrong stays within the first underlying.
+    """
     draw = np.random.default_rng(seed)
     document = documents().get(method)
     names = [each for name in underlyings for each in contracts(name, kinds_of(document))]
@@ -103,7 +107,8 @@ def random_batch(
         count = int(draw.integers(0, 10))
         held = draw.choice(len(names), min(count, len(names)), replace=False).tolist()
         if draw.random() < wrong:
-            held.append(len(names) + int(draw.integers(0, len(BAD))))
+            bad = [1, 2, 4] if same else range(len(BAD))
+            held.append(len(names) + int(draw.choice(list(bad))))
         if held and draw.random() < wrong:
             held.append(held[0])
         for place in held:

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from steelyard.margin.methods.batch import Batch, account_of, margins_of
+from steelyard.margin.methods.batch import Batch, account_of, failing, margins_of
 from steelyard.margin.methods.batch.columns import selected
 from steelyard.margin.methods.batch.margins import market_in
 from steelyard.margin.methods.registry import core_of, margin_of
@@ -97,6 +97,31 @@ def margined(account: Account[float], method: str) -> tuple[float, ...]:
     return tuple(
         float("nan") if x is None else float(x) for x in (getattr(answer, name) for name in LEVELS)
     )
+
+
+@pytest.mark.parametrize("method", SCENARIO)
+def test_SYMG_001_errors_told_together_are_those_told_alone(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_one = documents().get(method).rules.get("underlyings") == "one"
+    kinds = set()
+    for seed in range(3):
+        under = ("BTC",) if is_one else ("BTC", "ETH")
+        batch = random_batch(method, 40 + seed, 30, under, 0.3, same=is_one)
+        if method.startswith("deribit"):
+            unmarked = batch.stated["mark_price"].copy()
+            unmarked[::7] = np.nan
+            stated = batch.stated | {"mark_price": unmarked}
+            batch = dataclasses.replace(batch, stated=stated)
+        alone_ = margins_of(batch, market(), documents().get(method), PARAMETERS.get(method))
+        with monkeypatch.context() as together:
+            together.setattr(failing, "ALONE_MAX", 0)
+            found = margins_of(batch, market(), documents().get(method), PARAMETERS.get(method))
+        assert {i: e.as_dict() for i, e in found.errors.items()} == {
+            i: e.as_dict() for i, e in alone_.errors.items()
+        }
+        kinds |= {error.code for error in found.errors.values()}
+    assert len(kinds) >= 3
 
 
 @pytest.mark.parametrize("method", ["paradex-pm", "derive-pmrm", "deribit-pm", "dydx-v4"])

@@ -35,6 +35,7 @@ class Alone:
         self.units = units
         self.rules = rules
         self.core = core_of(document)
+        self.stops: set[str] = set()  # instruments and coins whose numbers stop any run
         self._of_legs: tuple[Places, Places] | None = None
         self._of_balances: tuple[Places, Places] | None = None
 
@@ -42,7 +43,7 @@ class Alone:
         """Return the case of a unit. Errors: METH-E03 for two balances of one asset."""
         self._check_given(unit)
         place = int(self.units.account[unit])
-        account = account_of(self.batch, place, float, self._legs(unit), self._balances(unit))
+        account = account_of(self.batch, place, float, self.legs(unit), self.balances(unit))
         if int(self.units.start[place]) != unit:
             account = msgspec.structs.replace(account, **dict.fromkeys(self.batch.given, None))
         return Case(
@@ -69,7 +70,7 @@ class Alone:
     def market_of(self, unit: int) -> Market[Any]:
         """Return the market; of a ledger without contracts that of its own underlying alone."""
         under = int(self.units.underlying[unit])
-        if under == WHOLE or len(self._legs(unit)):
+        if under == WHOLE or len(self.legs(unit)):
             return self.market
         name = self.units.names[under]
         stated = self.market.underlyings.get(name)
@@ -79,14 +80,30 @@ class Alone:
 
     def margins(self, unit: int) -> Levels | SteelyardError:
         """Return equity and requirements of a unit, NaN where its method says none, or its error."""
-        batch, under = self.batch, int(self.units.underlying[unit])
+        account, under = self.batch.accounts[int(self.units.account[unit])], None
+        if int(self.units.underlying[unit]) != WHOLE:
+            under = self.units.names[int(self.units.underlying[unit])]
         try:
-            answer = self.core.answer(self.case(unit), self.document)
+            return self._asked(self.case(unit))
         except SteelyardError as error:
-            name = None if under == WHOLE else self.units.names[under]
-            return of_account(error, batch.accounts[int(self.units.account[unit])], name)
+            return of_account(error, account, under)
         except ArithmeticError:
-            return beyond(batch.accounts[int(self.units.account[unit])])
+            return beyond(account)
+
+    def of_rows(self, leg: int) -> Levels | SteelyardError:
+        """Return the same of an account that holds one position of the batch and nothing else."""
+        place = int(self.batch.account[leg])
+        account = account_of(self.batch, place, float, np.array([leg]), np.zeros(0, np.int64))
+        account = Account(positions=account.positions)
+        try:
+            return self._asked(Case("leg", self.document.name, market=self.market, account=account))
+        except SteelyardError as error:
+            return error
+        except ArithmeticError:
+            return beyond(self.batch.accounts[place])
+
+    def _asked(self, case: Case[float]) -> Levels:
+        answer = self.core.answer(case, self.document)
         levels = (answer.equity, answer.initial_requirement, answer.maintenance_requirement)
         equity, initial, maintenance = (
             float("nan") if level is None else float(level) for level in levels
@@ -105,6 +122,7 @@ class Alone:
             names = batch.instruments if row is batch.instrument else batch.assets
             codes = np.unique(row[at]).tolist()
             bad = [code for code in codes if self._stops(names[code], row is batch.instrument)]
+            self.stops |= {names[code] for code in bad}
             unit = units.leg_unit if row is batch.instrument else units.balance_unit
             stops[unit[at[np.isin(row[at], bad)]]] = True
         return np.asarray(stops[places])
@@ -123,13 +141,15 @@ class Alone:
             return True
         return False
 
-    def _legs(self, unit: int) -> Places:
+    def legs(self, unit: int) -> Places:
+        """Return the rows of a unit's positions, as they stand."""
         if self._of_legs is None:
             self._of_legs = _grouped(self.units.leg_unit, len(self.units))
         order, start = self._of_legs
         return order[start[unit] : start[unit + 1]]
 
-    def _balances(self, unit: int) -> Places:
+    def balances(self, unit: int) -> Places:
+        """Return the rows of a unit's balances, as they stand."""
         if self._of_balances is None:
             self._of_balances = _grouped(self.units.balance_unit, len(self.units))
         order, start = self._of_balances

@@ -14,6 +14,8 @@ import numpy as np
 
 from steelyard.margin.methods.batch.alone import Alone
 from steelyard.margin.methods.batch.columns import Batch, Flags, Floats, Places
+from steelyard.margin.methods.batch.failing import Failing, Found
+from steelyard.margin.methods.batch.faults import faults_of, is_cash
 from steelyard.margin.methods.batch.order import sorted_by
 from steelyard.margin.methods.batch.units import Units, units_of
 from steelyard.margin.methods.core.books import ACCOUNT_NAMES, POSITION_NAMES, Books
@@ -45,8 +47,9 @@ def unit_margins(batch: Batch, market: Market[float], document: MethodDocument) 
     Errors: TERM-… for a document that does not hold together.
     """
     run = _Run(batch, market, document)
-    faulty = run.faulty()
-    run.ask(np.flatnonzero(faulty))
+    faults = faults_of(batch, run.units, run.compiled, market, run.is_cash)
+    faulty = faults.units(run.units)
+    run.take(run.failing.of_statements(np.flatnonzero(faulty), faults))
     for places in run.buckets(~faulty):
         run.together(places)
     units = run.units
@@ -69,94 +72,20 @@ class _Run:
         self.found = Margins(*(np.full(len(self.units), np.nan) for _ in range(3)))
         self.errors: dict[int, SteelyardError] = {}
         self.alone = Alone(batch, market, document, self.units, self.rules)
-        self.is_ledger = self.rules.settlement == "underlying"
+        self.failing = Failing(batch, self.units, self.compiled, document, self.alone)
+        self.is_cash = is_cash(batch, self.units, self.rules.settlement, market)
         self.is_foreign = np.array(
             [n not in market.underlyings and n != self.rules.settlement for n in batch.assets], bool
         )
 
-    def ask(self, places: Places) -> None:
-        """Ask for units one by one."""
-        for unit in places.tolist():
-            answer = self.alone.margins(unit)
+    def take(self, answers: Found) -> None:
+        """Keep the answers to units that were asked for on their own."""
+        for unit, answer in answers.items():
             if isinstance(answer, SteelyardError):
                 self.errors[unit] = answer
                 continue
             for column, value in zip(self.found, answer, strict=True):
                 column[unit] = value
-
-    def faulty(self) -> Flags:
-        """Return the units that break a rule of statements, or are of a form that no bundled method has."""
-        batch, units = self.batch, self.units
-        faulty = batch.twice[units.account]
-        if self.is_ledger and self.rules.underlyings != "one":
-            faulty[:] = True
-        covers = self.compiled.covers
-        uncovered = np.array([c is None or c.kind not in covers for c in batch.contracts], bool)
-        bad = ~np.isfinite(batch.quantity)
-        if uncovered.any():
-            bad |= uncovered[batch.instrument]
-        order = batch.order
-        account, instrument = batch.account[order], batch.instrument[order]
-        again = (account[1:] == account[:-1]) & (instrument[1:] == instrument[:-1])
-        bad[order[1:][again]] = True
-        faulty[units.leg_unit[bad]] = True
-        if self.is_ledger and batch.given:
-            has_several = (np.diff(units.start) > 1)[units.account]
-            for column in batch.given.values():
-                faulty |= has_several & (column == column)[units.account]
-        for column in batch.given.values():
-            faulty |= np.isinf(column)[units.account]
-        held = units.balance_unit >= 0
-        faulty[units.balance_unit[held & self._bad_balances()]] = True
-        self._fault_refused(faulty)
-        return faulty
-
-    def _fault_refused(self, faulty: Flags) -> None:
-        """Mark the units whose statement holds what the rules refuse."""
-        batch, refuses = self.batch, self.rules.refuses
-        if batch.modes is not None:
-            refused = np.array([mode in refuses for mode in batch.modes], bool)
-            faulty |= refused[self.units.account]
-        contract = batch.texts.get("contract")
-        if contract is not None and "inverse" in refuses:
-            faulty[self.units.leg_unit[contract == "inverse"]] = True
-
-    def _bad_balances(self) -> Flags:
-        """Return the balances that the method does not cover or that are no numbers."""
-        batch = self.batch
-        if not len(batch.amount):
-            return np.zeros(0, bool)
-        contracts = set(batch.instruments)
-        is_contract = np.array([name in contracts for name in batch.assets], bool)
-        is_coin = ~self._is_cash()
-        bad = ~np.isfinite(batch.amount) | (is_coin & is_contract[batch.balance_asset])
-        if self.rules.collateral == "none":
-            return np.asarray(bad | is_coin)
-        if self.rules.collateral == "base":
-            bad |= is_coin & self.is_foreign[batch.balance_asset]
-            if self.rules.underlyings != "many":
-                bad |= is_coin & ~self._is_base()
-        return np.asarray(bad)
-
-    def _is_base(self) -> Flags:
-        """Return which balances are of the coin that their unit's base is."""
-        place = {name: i for i, name in enumerate(self.units.names)}
-        code = np.array([place[name] for name in self.batch.assets], np.int64)
-        return np.asarray(code[self.batch.balance_asset] == self._of_balance(self.units.base))
-
-    def _of_balance(self, column: Places) -> Places:
-        return np.asarray(column[np.maximum(self.units.balance_unit, 0)])
-
-    def _is_cash(self) -> Flags:
-        """Return which balances are the cash of their unit: the settlement asset, or the ledger's coin."""
-        assets = self.batch.assets
-        if not self.is_ledger:
-            cash = np.array([name == self.rules.settlement for name in assets], bool)
-            return np.asarray(cash[self.batch.balance_asset])
-        known = {c.underlying for c in self.batch.contracts if c is not None}
-        known |= set(self.market.underlyings)
-        is_known = np.array([name in known for name in assets], bool)
-        return np.asarray(self._is_base() & is_known[self.batch.balance_asset])
 
     def buckets(self, good: Flags) -> list[Places]:
         """Return the good units that are run together."""
@@ -187,17 +116,14 @@ class _Run:
             self.found.equity[places] = np.where(np.isfinite(found.equity), found.equity, np.nan)
         for column in self.found:
             column[places[~is_usable]] = np.nan
-        self.ask(places[~is_usable])
+        self.take(self.failing.of_numbers(places[~is_usable]))
 
     def _apart(self, places: Places) -> None:
-        if len(places) == 1:
-            self.ask(places)
-            return
-        stops = self.alone.stopping(places)
+        stops = self.alone.stopping(places) if len(places) > 1 else np.zeros(1, bool)
         if not stops.any():
-            self.ask(places)
+            self.take(self.failing.one_by_one(places))
             return
-        self.ask(places[stops])
+        self.take(self.failing.of_stopped(places[stops]))
         if not stops.all():
             self.together(places[~stops])
 
@@ -212,8 +138,7 @@ class _Run:
             order, unit = order[unit >= 0], unit[unit >= 0]
         code = batch.instrument[order]
         balance_unit = local[units.balance_unit]
-        is_cash = self._is_cash() if len(batch.amount) else np.zeros(0, bool)
-        coins = np.flatnonzero((balance_unit >= 0) & ~is_cash)
+        coins = np.flatnonzero((balance_unit >= 0) & ~self.is_cash)
         names = [batch.instruments[i] for i in _distinct(code, len(batch.instruments))]
         assets = [batch.assets[i] for i in _distinct(batch.balance_asset[coins], len(batch.assets))]
         market = self.market
@@ -224,7 +149,7 @@ class _Run:
         coin_row = _rows(batch.assets, instruments)[batch.balance_asset[coins]]
         books = self._books(places, (order, unit, row), (coins, balance_unit[coins], coin_row))
         cash = np.zeros(len(places))
-        held = np.flatnonzero((balance_unit >= 0) & is_cash)
+        held = np.flatnonzero((balance_unit >= 0) & self.is_cash)
         cash[balance_unit[held]] = batch.amount[held]
         books.cash = cash
         return Prepared(self.compiled, instruments), books

@@ -171,4 +171,4 @@ class _Division:
 def _distinct(keys: Places) -> Places:
     """Return each key once, rising; they come almost in order."""
     keys = np.sort(keys, kind="stable")
-    return keys[np.append(True, keys[1:] != keys[:-1])[: len(keys)]]
+    return np.asarray(keys[np.append(True, keys[1:] != keys[:-1])[: len(keys)]])
