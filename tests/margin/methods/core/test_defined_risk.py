@@ -167,9 +167,9 @@ def test_STRT_063_many_accounts_have_the_bits_of_each_alone() -> None:
     place = one.instruments.place
     rows = [(a, place[name], q) for a, held in enumerate(books) for name, q in held.items()]
     account, instrument, quantity = (np.array(column) for column in zip(*rows, strict=True))
-    stated = Books.sorted(
+    stated = Books(
         len(books), account.astype(np.int64), instrument.astype(np.int32), quantity, np.full(len(books), 20e3)
-    )  # fmt: skip
+    ).in_order()  # fmt: skip
     batch = Evaluation(one.prepared, stated)
     for a, held in enumerate(books):
         alone = margin_of(case(held), CAPPED)

@@ -106,9 +106,8 @@ def books(method: Prepared, seed: int, accounts: int, stated: Sequence[str]) -> 
     }
     extras = {"spot_margin": rng.random(accounts)} if stated else {}
     rows = rng.integers(0, len(method.instruments), legs).astype(np.int32)
-    return Books.sorted(
-        accounts, account, rows, quantity, rng.normal(0, 1e4, accounts), columns, extras
-    )
+    cash = rng.normal(0, 1e4, accounts)
+    return Books(accounts, account, rows, quantity, cash, columns, extras).in_order()
 
 
 def part(whole: Books, first: int, end: int) -> Books:
@@ -162,10 +161,10 @@ def test_PROG_002_an_account_of_a_thousand_legs_and_one_that_is_no_number() -> N
     counts = [0, 2 * ENTRIES, 0, 3, 1]
     account = np.repeat(np.arange(5), counts)
     legs = len(account)
-    some = Books.sorted(
+    some = Books(
         5, account, rng.integers(0, len(held.instruments), legs).astype(np.int32),
         rng.normal(0, 1, legs), np.zeros(5),
-    )  # fmt: skip
+    ).in_order()  # fmt: skip
     some.quantity[-1] = np.nan
     margins(held, some)
     found = margins(held, some)

@@ -52,22 +52,14 @@ class Books:
     def __len__(self) -> int:
         return self.size
 
-    @staticmethod
-    def sorted(
-        accounts: int,
-        account: Places,
-        instrument: NDArray[np.int32],
-        quantity: Floats,
-        cash: Floats,
-        stated: dict[str, Floats] | None = None,
-        extras: dict[str, Floats] | None = None,
-    ) -> Books:
-        """Return the books of legs in any order."""
-        order = np.lexsort((instrument, account))
-        columns = {name: column[order] for name, column in (stated or {}).items()}
+    def in_order(self) -> Books:
+        """Return the same with legs by account and instrument, which may stand in any order here."""
+        order = np.lexsort((self.instrument, self.account))
+        stated = {name: column[order] for name, column in self.stated.items()}
         return Books(
-            accounts, account[order], instrument[order], quantity[order], cash, columns, extras
-        )
+            self.size, self.account[order], self.instrument[order], self.quantity[order],
+            self.cash, stated, self.extras,
+        )  # fmt: skip
 
 
 class Segments:
