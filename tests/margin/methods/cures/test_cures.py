@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from steelyard.margin.methods.cures import cured, cures_of
+from steelyard.margin.methods.cures import Trade, cured, cures_of
 from steelyard.margin.methods.cures.search import doublings, least_steps
 from steelyard.margin.methods.cures.trades import order_of
 from steelyard.margin.methods.registry import margin_of
@@ -298,6 +298,49 @@ def test_CURE_010_equity_is_what_it_was(method: str) -> None:
             assert after == pytest.approx(before, rel=1e-9, abs=1e-9 * (1 + (trade.notional or 0)))
             tried += 1
     assert tried > 0
+
+
+@pytest.mark.parametrize("method", OWN)
+@pytest.mark.parametrize("factor", ["-0.5", "-1", "-1.5", "0.5"])
+def test_CURE_010_any_trade_leaves_equity(method: str, factor: str) -> None:
+    """Part of a position, all of it, more than it, and some added: at the mark and free of charge."""
+    document, tried = documents().get(method), 0
+    for seed in range(10):
+        case = random_case(method, seed)
+        position = case.account.positions[0]
+        if position.instrument.count("-") > 2:
+            continue  # options are no part of equity here
+        quantity = Decimal(str(position.quantity)) * Decimal(factor)
+        trade = Trade(position.instrument, quantity, None, 0.0, 0.0, 0.0, None)
+        before = margin_of(case, document)
+        after = margin_of(cured(case, document, trade), document)
+        assert float(after.equity or 0) == pytest.approx(float(before.equity or 0), abs=2e-6)
+        tried += 1
+    assert tried > 0
+
+
+def test_CURE_010_bybit_averages_what_is_added_and_settles_what_is_closed() -> None:
+    def after(contract: str, entry: float, held: float, traded: str) -> Position[float]:
+        account = Account(
+            balances={"USDT": 1000.0} if contract == "linear" else {"BTC": 1.0},
+            positions=(
+                Position(
+                    "BTC-PERPETUAL", held, entry_price=entry, mark_price=50_000.0, leverage=10.0,
+                    contract=contract,  # type: ignore[arg-type]
+                ),
+            ),
+        )  # fmt: skip
+        case: Case[float] = Case("one", "bybit", account=account)
+        trade = Trade("BTC-PERPETUAL", Decimal(traded), None, 0.0, 0.0, 0.0, None)
+        return cured(case, documents().get("bybit"), trade).account.positions[0]
+
+    assert after("linear", 40_000.0, 1.0, "1").entry_price == 45_000.0
+    assert after("linear", 40_000.0, 1.0, "-0.4").entry_price == 40_000.0
+    assert after("linear", 40_000.0, 1.0, "-3") == replace(
+        after("linear", 50_000.0, 1.0, "-3"), entry_price=50_000.0
+    )
+    # 40,000 at 40,000 and 50,000 at 50,000 are one coin each: 90,000 for two.
+    assert after("inverse", 40_000.0, 40_000.0, "50000").entry_price == pytest.approx(45_000.0)
 
 
 def test_CURE_010_a_premium_under_span_leaves_cash() -> None:

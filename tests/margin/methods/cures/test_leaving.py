@@ -107,3 +107,30 @@ def test_CURE_014_underlyings_that_do_not_offset_have_no_diversification() -> No
 
 def test_CURE_014_a_method_without_a_requirement_has_no_shares() -> None:
     assert leave_one_out(open_cases("bitmex-adl")[0], documents().get("bitmex-adl")) == ()
+
+
+def test_CURE_013_the_value_of_a_leg_stays_in_cash() -> None:
+    """OKX requires for a debt of 700, however it is made up: no leg has a share in that."""
+    market = Market(
+        "2026-06-01T08:00:00Z",
+        underlyings={
+            "BTC": Underlying(50_000.0, perpetual=Perpetual(50_000.0)),
+            "ETH": Underlying(4_000.0, perpetual=Perpetual(4_000.0)),
+        },
+    )
+    held = (
+        Position("BTC-PERPETUAL", 0.1, unrealised_pnl=500.0),
+        Position("ETH-PERPETUAL", -1.0, unrealised_pnl=-200.0),
+    )
+    account = Account(balances={"USDT": -1000.0}, positions=held)
+    case: Case[Any] = Case("debt", "okx-pm", market=market, account=account)
+    document = documents().get("okx-pm")
+    debtless = replace(case, account=replace(account, balances={"USDT": 1e6}))
+    alone = {each.name: each for each in leave_one_out(debtless, document)}
+    for each in leave_one_out(case, document):
+        if each.kind == "position":
+            assert each.initial == pytest.approx(alone[each.name].initial)
+            assert each.maintenance == pytest.approx(alone[each.name].maintenance)
+        if each.kind == "diversification":
+            assert each.initial == pytest.approx(70.0)
+            assert each.maintenance == pytest.approx(14.0)
