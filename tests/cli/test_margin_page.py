@@ -19,8 +19,12 @@ from steelyard.cli.app import app
 from steelyard.cli.margin_explain import margin_explain_command
 from steelyard.cli.margin_page import page, state_of
 from steelyard.cli.margin_page_run import CASES_MAX, margin_page_command
+from steelyard.cli.margin_payoff import HEIGHT, WIDTH, points_of, sketch
 from steelyard.cli.margin_waterfall import bars, paired, scale, scale_of
+from steelyard.margin.strategies import payoff_at_expiry, payoff_in_coins, recognise
+from steelyard.publish.strategies import describe
 from steelyard.quantities.errors import InputError
+from tests.margin.strategies.books import FAR, option, perpetual
 from tests.support.method_cases import CASES
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
@@ -297,7 +301,13 @@ def test_WFAL_015_strategies_stand_in_text_json_and_page(
     assert len(strategy["legs"]) == 2
     assert told["sentence"] == "The book loses at most 199.8055297 USD from its marks."
     [panel] = within(written(tmp_path, [line]).root, "div", "strategies")
-    for said in ("short bear call spread", "defined risk", "199.81 USD", told["sentence"]):
+    for said in (
+        "short bear call spread",
+        "defined risk",
+        "loses at most, USD",
+        "199.81",
+        told["sentence"],
+    ):
         assert said in text_of(panel)
 
 
@@ -368,3 +378,41 @@ def test_WFAL_004_numbers_of_any_size_are_read(
     [wide] = re.findall(r"--wide:(\d+)ch", panel[1]["style"])
     amounts = [text_of(cell) for cell in within(panel, "div", "amount")[2:]]
     assert max(len(each) for each in amounts) <= int(wide)
+
+
+def test_WFAL_016_the_picture_of_a_strategy_is_its_payoff() -> None:
+    named = recognise([option(60e3, "C", 1.0, 2_900.0), option(65e3, "C", -1.0, 1_700.0)])
+    [told] = describe(named)["strategies"]  # type: ignore[misc]
+    points = points_of(told["legs"])
+    assert (60e3, -1_200.0) in points
+    assert (65e3, 3_800.0) in points
+    assert (61_200.0, 0.0) in points
+    assert points[0][1] == -1_200.0
+    assert points[-1][1] == 3_800.0
+    picture = Page(sketch(told)).root
+    assert [node[1].get("class") for node in within(picture, "polygon")] == ["gain", "loss"]
+    for node in within(picture, "polyline"):
+        for pair in node[1]["points"].split():
+            x, y = map(float, pair.split(","))
+            assert 0.0 <= x <= WIDTH
+            assert 0.0 <= y <= HEIGHT
+
+
+def test_WFAL_016_in_coins_and_of_covers_too() -> None:
+    coins = [option(60e3, "P", -1.0, 0.05, coins=True), option(50e3, "P", 1.0, 0.02, coins=True)]
+    covered = [perpetual(1.0), option(65e3, "C", -1.0, 900.0)]
+    inverse = [perpetual(1.0, coins=True), option(65e3, "C", -1.0, 0.02, coins=True)]
+    for legs, payoffs in (
+        (coins, payoff_in_coins),
+        (covered, payoff_at_expiry),
+        (inverse, payoff_in_coins),
+    ):
+        [told] = describe(recognise(legs))["strategies"]  # type: ignore[misc]
+        for price, result in points_of(told["legs"]):
+            cost = sum(leg.quantity * leg.mark for leg in legs if leg.is_option)
+            cost += 60e3 if legs is covered else 0.0
+            if result:
+                assert result == pytest.approx(float(payoffs(legs, price)) - cost, rel=1e-9)
+    calendar = [option(60e3, "P", -1.0, 1e3), option(60e3, "P", 1.0, 2.5e3, expiry=FAR)]
+    [told] = describe(recognise(calendar))["strategies"]  # type: ignore[misc]
+    assert sketch(told) == ""

@@ -74,8 +74,10 @@ white-space:nowrap}th{color:var(--mute);font-weight:500;vertical-align:bottom}.w
 min-width:15rem}tr.part td{font-weight:600;border-top:1px solid var(--line)}tr.group td{color:var(--mute)}tr.group td.word{padding-left:1.2rem}tr.leg td.word{padding-left:2.4rem}tr.sum td{font-weight:700;border-top:2px solid var(--total)}
 tbody tr:hover td{background:var(--touch)}.rest{opacity:.45}.adds{color:var(--up)}.frees{color:var(--down)}
 .chip{display:inline-block;margin:.08rem .5rem .08rem 0;white-space:nowrap}.legs .chip{display:block}
-.strategies td{vertical-align:top}.strategies .tag{margin-left:0}tr.why td{color:var(--mute);padding-top:0}
+.strategies td{vertical-align:top}.strategies th{white-space:normal}.strategies th,.strategies td{padding-left:.5rem;padding-right:.5rem}.strategies .tag{margin-left:0}tr.why td{color:var(--mute);padding-top:0}
 .strategies tr:has(+tr.why) td{border-bottom:0}.chip b{font-weight:600}
+.sketch{width:8.2rem;height:2.75rem;display:block}.sketch polyline{fill:none;stroke:var(--ink);stroke-width:1.4}
+.sketch .zero{stroke:var(--mute);stroke-width:.7}.sketch .gain{fill:var(--left);opacity:.4}.sketch .loss{fill:var(--short);opacity:.4}
 details summary{cursor:pointer;color:var(--mute)}.none{color:var(--mute)}
 .fault{border-left:4px solid var(--short)}.fault dt{color:var(--mute);float:left;clear:left;width:5rem}.fault dd{margin:0 0 .3rem 5.5rem}
 @media(max-width:900px){.layout{display:block}.row,.scenario{min-width:0}nav{position:relative;top:0;height:auto;max-height:16rem;border-right:0}main{padding:1rem .7rem}}

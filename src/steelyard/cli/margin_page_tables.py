@@ -7,6 +7,7 @@ from decimal import Decimal
 from html import escape
 from typing import Any
 
+from steelyard.cli.margin_payoff import sketch
 from steelyard.cli.margin_waterfall import LEVELS, decimals, read, total_of, words
 
 Told = Mapping[str, Any]
@@ -93,10 +94,13 @@ def strategies_panel(found: Told) -> str:
             return ""
         body = f'<p class="none">Not named: {escape(missing)}.</p>'
     else:
-        rows = [_strategy(each) for each in told["strategies"]]
+        shared = told["currency"] or ""
+        rows = [_strategy(each, names_currency=not shared) for each in told["strategies"]]
+        unit = f", {escape(shared)}" if shared else ""
         heads = (
-            '<th class="word">strategy</th><th>quantity</th><th class="word">legs</th><th>cost</th>'
-            '<th>loses at most</th><th>gains at most</th><th class="word">even at</th>'
+            '<th class="word">strategy</th><th>quantity</th><th class="word">legs</th>'
+            f'<th class="word">at settlement</th><th>cost{unit}</th><th>loses at most{unit}</th>'
+            f'<th>gains at most{unit}</th><th class="word">even at, USD</th>'
         )
         rest = "".join(_leg(leg) for leg in told["rest"])
         body = _table(heads, rows, "") if rows else ""
@@ -106,19 +110,19 @@ def strategies_panel(found: Told) -> str:
     return f'<div class="panel strategies"><div class="head"><h3>Strategies</h3><p>{said}</p></div>{body}</div>'
 
 
-def _strategy(told: Told) -> str:
+def _strategy(told: Told, *, names_currency: bool) -> str:
     name = told["name"]
     if told["side"] != "flat" and told["side"] not in name.split():
         name = f"{told['side']} {name}"
     mood, said = (
         ("covered", "defined risk") if told["is_defined_risk"] else ("short", "not defined risk")
     )
-    currency = escape(told["currency"])
+    unit = f" {escape(told['currency'])}" if names_currency else ""
     # What settles at several times has no largest loss or gain, and none without end either.
     is_dated = len({leg.get("expiry_us") for leg in told["legs"] if leg.get("expiry_us")}) < 2
     none = "without end" if is_dated else "–"
     amounts = "".join(
-        f"<td>{none if told[key] is None else f'{_short(told[key])} {currency}'}</td>"
+        f"<td>{none if told[key] is None else f'{_short(told[key])}{unit}'}</td>"
         for key in ("cost", "maximum_loss", "maximum_gain")
     )
     even = "<br>".join(_short(price) for price in told["break_evens"])
@@ -126,14 +130,15 @@ def _strategy(told: Told) -> str:
     row = (
         f'<tr title="{escape(told["sentence"])}"><td class="word">{escape(name)}<br>'
         f'<span class="tag {mood}">{said}</span></td><td>{_quantity(told["quantity"])}</td>'
-        f'<td class="word legs">{legs}</td>{amounts}<td class="word">{even}</td></tr>'
+        f'<td class="word legs">{legs}</td><td class="word">{sketch(told)}</td>{amounts}'
+        f'<td class="word">{even}</td></tr>'
     )
     if told["is_defined_risk"]:
         return row
     why = told["reason"]
     if told["bound_by_expiry"] is not None:
         why += f"; each expiry held alone, it loses at most {_short(told['bound_by_expiry'])} {told['currency']}"
-    return f'{row}<tr class="why"><td class="word wrap" colspan="7">{escape(why)}.</td></tr>'
+    return f'{row}<tr class="why"><td class="word wrap" colspan="8">{escape(why)}.</td></tr>'
 
 
 def _short(text: str) -> str:
