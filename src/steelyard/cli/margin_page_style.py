@@ -66,7 +66,7 @@ border:1.5px solid var(--short)}
 .axis .amount{font-weight:600;align-self:start}
 .scenario>div:first-child{white-space:nowrap;overflow:hidden;text-overflow:ellipsis}
 .scenario{display:grid;grid-template-columns:minmax(9rem,32rem) minmax(6rem,1fr) var(--amount);align-items:center}
-.scenario.binds{font-weight:600}.scenario .lane{min-height:1.6rem}
+.scenario.binds>div{font-weight:600}.scenario .lane{min-height:1.6rem}
 .tag{display:inline-block;font-size:.76rem;font-weight:600;padding:0 .45rem;border-radius:9px;border:1px solid currentColor;
 margin-left:.5rem}
 table{border-collapse:collapse;width:100%}th,td{padding:.17rem .7rem;text-align:right;border-bottom:1px solid var(--line);
