@@ -12,8 +12,11 @@ from steelyard.frames.accounts import Book
 from steelyard.frames.markets import library_of, market_of, method_of
 from steelyard.frames.tables import constant, table_of, taken
 from steelyard.margin.methods.batch import Batch, BatchMargins, margins_of
+from steelyard.margin.methods.batch.margins import market_in
+from steelyard.margin.methods.registry import core_of
 from steelyard.quantities.errors import SteelyardError
 from steelyard.terms.documents import MethodDocument
+from steelyard.terms.stated import Market
 
 CASH = "cash"
 # Methods that state no requirement of an account: a rank of holders, and the price of an auction.
@@ -100,13 +103,17 @@ def compare(
     if methods is None:
         methods = [name for name in library.names() if name not in WITHOUT_REQUIREMENT]
     stated = market_of(market)
+    forms: dict[type[Any], Market[Any]] = {}
     tables = []
     for method in methods:
         name = method.name if isinstance(method, MethodDocument) else str(method)
         try:
             document = method_of(method, library, None, at)
             own = (parameters or {}).get(document.name)
-            found = margins_of(with_cash(book.batch, document), stated, document, own)
+            number = core_of(document).number
+            if number not in forms:
+                forms[number] = market_in(stated, number)
+            found = margins_of(with_cash(book.batch, document), forms[number], document, own)
         except SteelyardError as error:
             tables.append(pa.table(_refused_columns(book.batch, name, error)))
             continue

@@ -19,6 +19,7 @@ Places = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 Objects = NDArray[np.object_]
 T = TypeVar("T")
+KEPT_MAX = 200_000  # positions of a batch that keeps its statements
 
 # Numbers that a position may state, in the order of `Position`; delta is a plain float everywhere.
 STATED_NUMBERS = (
@@ -93,6 +94,11 @@ class Batch:
             "twice", lambda: _twice(self.balance_account, self.balance_asset, len(self))
         )
 
+    @property
+    def positions(self) -> dict[tuple[type[Any], int], Position[Any]]:
+        """Positions that were asked for as statements, by the kind of their numbers and row."""
+        return self._once("positions", dict)
+
     def _once(self, name: str, work_out: Callable[[], T]) -> T:
         """Return what follows from the columns alone: worked out when first asked for."""
         known: T | None = self.__dict__.get(f"{name}_known")
@@ -108,7 +114,7 @@ class Batch:
     def with_balances(self, **changes: Any) -> Batch:
         """Return the batch with other balances; what is known of the positions is handed on."""
         changed = replace(self, **changes)
-        for name in ("contracts", "rank", "order", "by_account"):
+        for name in ("contracts", "rank", "order", "by_account", "positions"):
             changed.__dict__[f"{name}_known"] = getattr(self, name)
         return changed
 
@@ -186,11 +192,9 @@ def account_of(
         for name, column in batch.given.items()
         if column[place] == column[place]
     }
-    rows = positions.tolist()
     return Account(
-        mode=mode, balances=held, positions=tuple(_position(batch, row, number) for row in rows),
-        **given,
-    )  # fmt: skip
+        mode=mode, balances=held, positions=_positions(batch, positions, number), **given
+    )
 
 
 def balance_twice(batch: Batch, place: int) -> InputError:
@@ -211,6 +215,20 @@ def balance_twice(batch: Batch, place: int) -> InputError:
         cure="add the amounts up",
         field=f"account.balances.{asset}",
     )
+
+
+def _positions(batch: Batch, rows: Places, number: type[Any]) -> tuple[Position[Any], ...]:
+    """Return rows of a batch as stated positions; a small batch keeps them for the next method."""
+    if len(batch.quantity) > KEPT_MAX:
+        return tuple(_position(batch, row, number) for row in rows.tolist())
+    kept = batch.positions
+    found = []
+    for row in rows.tolist():
+        each = kept.get((number, row))
+        if each is None:
+            each = kept[number, row] = _position(batch, row, number)
+        found.append(each)
+    return tuple(found)
 
 
 def _position(batch: Batch, row: int, number: type[Any]) -> Position[Any]:

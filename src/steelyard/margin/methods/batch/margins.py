@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -79,7 +79,7 @@ def market_in(market: Market[Any], number: type[Any]) -> Market[Any]:
 
     Errors: METH-E05 for a number that neither can be.
     """
-    if number is float and _is_of(market, float):
+    if all(isinstance(each, number) for each in _numbers(market)):
         return market
     kind: Any = _KINDS[number]
     try:
@@ -92,15 +92,18 @@ def market_in(market: Market[Any], number: type[Any]) -> Market[Any]:
         ) from None  # fmt: skip
 
 
-def _is_of(value: Any, number: type[Any]) -> bool:
-    """Tell whether no number in a market is of the other kind."""
-    if isinstance(value, msgspec.Struct):
-        return all(_is_of(getattr(value, name), number) for name in value.__struct_fields__)
-    if isinstance(value, dict):
-        return all(_is_of(each, number) for each in value.values())
-    if isinstance(value, tuple):
-        return all(_is_of(each, number) for each in value)
-    return isinstance(value, str | number | None)
+def _numbers(market: Market[Any]) -> Iterator[Any]:
+    """Yield the numbers of a market that are of its own kind."""
+    for asset in market.assets.values():
+        yield from (x for x in (asset.price, asset.total_deposits) if x is not None)
+    for stated in market.underlyings.values():
+        perpetual = None if stated.perpetual is None else stated.perpetual.mark_price
+        amounts = (
+            stated.index_price, perpetual, stated.open_interest, stated.mark_price,
+            stated.auction_price, stated.max_price, stated.funding_payment,
+            *(expiry.forward_price for expiry in stated.expiries),
+        )  # fmt: skip
+        yield from (x for x in amounts if x is not None)
 
 
 def _of_units(batch: Batch, found: UnitMargins) -> BatchMargins:
