@@ -48,7 +48,7 @@ def test_CURE_015_text_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFix
         " to 9,996 USD, which costs 3.7625 USD; or deposit 1,200 USDC"
     ) in told
     assert "keep 0.892521 of every position" in told
-    assert "trades of 1 contracts, cheapest first" in told
+    assert "trades of 1 contract, cheapest first" in told
     assert "all of BTC" in told
     assert "METH-E01" in told
     assert "states no initial requirement" in told

@@ -26,11 +26,11 @@ def left_out_lines(rows: list[dict[str, Any]], currency: str) -> list[str]:
     if not rows:
         return []
     head = f"leave-one-out, {currency} (does not sum)"
-    lines = [f"  {head:<42}{'initial':>22}{'maintenance':>22}"]
+    lines = [f"  {head:<42}  {'initial':>20}  {'maintenance':>20}"]
     for row in rows:
         name = row["name"] if row["kind"] != "underlying" else f"all of {row['name']}"
         initial, maintenance = (number(row[level]) for level in ("initial", "maintenance"))
-        lines.append(f"    {name:<40}{initial:>22}{maintenance:>22}")
+        lines.append(f"    {name:<40}  {initial:>20}  {maintenance:>20}")
     return lines
 
 

@@ -130,9 +130,10 @@ def _reduction(found: dict[str, Any]) -> list[str]:
 
 
 def _trades(found: dict[str, Any]) -> list[str]:
+    tried = f"{found['tried']} contract{'' if found['tried'] == 1 else 's'}"
     if not found["trades"]:
-        return [f"  no trade of {found['tried']} contracts cures"]
-    lines = [f"  trades of {found['tried']} contracts, {BY[found['ranked_by']]}"]
+        return [f"  no trade of {tried} cures"]
+    lines = [f"  trades of {tried}, {BY[found['ranked_by']]}"]
     return lines + [f"    {_trade(trade, found)}" for trade in found["trades"]]
 
 

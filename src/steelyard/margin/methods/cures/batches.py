@@ -30,6 +30,7 @@ from steelyard.valuation.black76 import black76_price
 
 ROWS_AT_ONCE = 250_000
 GRADIENTS_AT_ONCE = 256
+ROUNDING = 1e-12
 Steps = Sequence[Decimal]
 
 
@@ -301,7 +302,11 @@ def settled_case(case: Case[float], compiled: Compiled, first: Evaluation) -> Ca
     for gains in (linear, coin):
         amounts = {instruments.names[books.instrument[i]]: float(gains[i]) for i in legs}
         changed = _with_gains(case, amounts)
-        if evaluated(changed, compiled).column("equity")[0] == equity or not isfinite(equity):
+        moved = abs(evaluated(changed, compiled).column("equity")[0] - equity)
+        size = abs(equity)
+        for gain in amounts.values():
+            size += abs(gain)
+        if moved <= ROUNDING * size or not isfinite(equity):
             return changed
     raise InputError(
         "METH-E04",
