@@ -99,7 +99,11 @@ def expiry_of(contract: Contract, market: Market[Any]) -> Expiry[Any] | None:
     if stated is None or not contract.day:
         return None
     for expiry in stated.expiries:
-        if instant_text(instant_us(expiry.expiry, "expiry"))[:10] == contract.day:
+        # The UTC day of the instant, which is what the names of contracts carry.
+        text = expiry.expiry
+        if not text.endswith("Z"):
+            text = instant_text(instant_us(text, "expiry"))
+        if text[:10] == contract.day:
             return expiry
     return None
 

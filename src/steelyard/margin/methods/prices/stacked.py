@@ -63,11 +63,6 @@ class Stack:
         leg = {int(row): place for place, row in enumerate(self.books.instrument)}
         self.legs = [leg[self.base.place[each.instrument]] for each in case.account.positions]
         self.source, self.told = self._told()
-        self.is_read_whole = any(
-            expiry.svi is not None
-            for stated in case.market.underlyings.values()
-            for expiry in stated.expiries
-        )
 
     def _told(self) -> tuple[NDArray[np.int64], list[str]]:
         """Return whose expiry each instrument shares, and the names whose columns tell all of them."""
@@ -83,13 +78,13 @@ class Stack:
         return source, told
 
     def margins(
-        self, cases: list[Case[float]], *, are_still: bool
+        self, cases: list[Case[float]], *, is_smile_kept: bool
     ) -> list[tuple[float, float] | None]:
         """Return (equity, maintenance requirement) of moved cases, None where one is to be asked alone.
 
         cases: of the contracts of the account, in their order.
 
-        are_still: neither volatilities nor the clock have moved, prices alone.
+        is_smile_kept: no volatility has moved; it is as the account has it.
         """
         found: list[tuple[float, float] | None] = [None] * len(cases)
         cash = self.case.account.balances
@@ -99,24 +94,26 @@ class Stack:
         chunk = max(1, ROWS_MAX // len(self.base))
         for start in range(0, len(good), chunk):
             places = good[start : start + chunk]
-            values = self._run([cases[k] for k in places], are_still)
+            values = self._run([cases[k] for k in places], is_smile_kept)
             for k, equity, requirement in zip(places, *values, strict=True):
                 if isfinite(equity) and isfinite(requirement):
                     found[k] = equity, requirement
         return found
 
-    def _run(self, cases: list[Case[float]], are_still: bool) -> tuple[list[float], list[float]]:
-        layers = [self._layer(case.market, are_still) for case in cases]
+    def _run(
+        self, cases: list[Case[float]], is_smile_kept: bool
+    ) -> tuple[list[float], list[float]]:
+        layers = [self._layer(case.market, is_smile_kept) for case in cases]
         instruments = Layers(self.base, self.is_single, layers)
         result = margins(Prepared(self.compiled, instruments), self._books(cases))
         return result.equity.tolist(), result.maintenance_requirement.tolist()
 
-    def _layer(self, market: Market[float], are_still: bool) -> Instruments:
+    def _layer(self, market: Market[float], is_smile_kept: bool) -> Instruments:
         """Return the account's instruments in a moved market."""
         base = self.base
         coins = [n for n, c in zip(base.names, base.contracts, strict=True) if c is None]
         is_single = self.is_single
-        if self.is_read_whole or not are_still:
+        if not is_smile_kept:
             contracts = [c.name for c in base.contracts if c is not None]
             return Instruments(market, contracts, coins, is_single=is_single)
         few = Instruments(market, self.told, coins, is_single=is_single)

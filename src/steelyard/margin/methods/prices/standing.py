@@ -73,6 +73,12 @@ class Prober:
         self.counting = counting_of(self.method, {})
         is_scenario = self.method.core == "scenario"
         self.compiled = Compiled(self.method) if is_scenario else None
+        # Of an SVI slice the volatilities move with the price.
+        self.has_slices = any(
+            expiry.svi is not None
+            for stated in case.market.underlyings.values()
+            for expiry in stated.expiries
+        )
 
     def now(self) -> Standing | str:
         """Return the account as it is stated. Errors: those of `margin_of`."""
@@ -102,9 +108,11 @@ class Prober:
                 continue
             names = tuple(each.instrument for each in case.account.positions)
             groups.setdefault(names, []).append((place, case))
-        are_still = all(shift.volatility == 1.0 and not shift.later_us for shift in shifts)
+        is_smile_kept = all(
+            shift.volatility == 1.0 and not (shift.prices and self.has_slices) for shift in shifts
+        )
         for several in groups.values():
-            self._stacked(several, found, are_still=are_still)
+            self._stacked(several, found, is_smile_kept=is_smile_kept)
         return found
 
     def _stacked(
@@ -112,12 +120,12 @@ class Prober:
         several: list[tuple[int, Case[Any]]],
         found: list[Standing | None],
         *,
-        are_still: bool,
+        is_smile_kept: bool,
     ) -> None:
         assert self.compiled is not None
         cases = [case for _, case in several]
         try:
-            values = Stack(cases[0], self.compiled).margins(cases, are_still=are_still)
+            values = Stack(cases[0], self.compiled).margins(cases, is_smile_kept=is_smile_kept)
         except (SteelyardError, ArithmeticError):
             return  # each alone says what is wrong with it
         for (place, _), value in zip(several, values, strict=True):
