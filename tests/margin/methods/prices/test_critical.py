@@ -317,3 +317,23 @@ def test_LIQP_030_coins_held_have_prices_too() -> None:
     closed = 150 / (2 * (1 - 0.05) - 0.8 * 2 * 0.18)
     assert float(found.liquidation_below or 0) == pytest.approx(closed, abs=0.011)
     assert found.bankruptcy_below == Decimal("74.99")
+
+
+def test_LIQP_036_the_verdict_is_the_venues_own_where_it_states_one() -> None:
+    # 0.00001 ETH are worth less than a millionth of a USDC below a price of 0.1: dYdX then requires
+    # nothing of the account, and liquidates nobody of whom it requires nothing, whatever he owes.
+    case = case_of("dydx-v4", -0.5, {"ETH-PERPETUAL": 0.00001})
+    found = found_for(case)
+    assert found.is_liquidatable is True
+    assert [(root.price, root.direction) for root in found.liquidation] == [
+        (Decimal("0.1000"), "rising")
+    ]
+    assert found.bankruptcy == ()
+    assert found.is_bankrupt is True
+    check_roots(case, found)
+    # A venue's own document that no library has is read by its rules, not by its name.
+    own = replace(documents().get("deribit-pm"), name="harbour-coin")
+    coin = case_of("deribit-pm", 0.5, {"ETH-PERPETUAL": 2.0})
+    (renamed,) = critical_prices(replace(coin, method="harbour-coin"), own)
+    assert renamed == found_for(coin)
+    assert renamed.liquidation_below is not None
