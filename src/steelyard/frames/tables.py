@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 EXACT = pa.decimal128(38, 9)
+FEW = 1000  # rows below which a plain list is the shorter way to Arrow
 
 
 class FrameKind(NamedTuple):
@@ -67,6 +68,8 @@ def taken(values: Sequence[Any], places: Any) -> Any:
     >>> taken(["a", "b"], np.array([1, 1, 0])).to_pylist()
     ['b', 'b', 'a']
     """
+    if 0 < len(places) < FEW:
+        return pa.array([values[i] for i in places.tolist()])
     known = pa.array(list(values)) if len(values) else pa.array([], pa.string())
     return known.take(pa.array(places, pa.int64()))
 

@@ -123,24 +123,7 @@ def random_batch(
         ]
     order = draw.permutation(len(legs))
     legs = [legs[i] for i in order]
-    stated = {}
-    for name in ("entry_price", "unrealised_pnl", "delta", "mark_price"):
-        column = np.full(len(legs), np.nan)
-        for i, (_, place, _) in enumerate(legs):
-            is_option = instruments[place][-2:] in ("-C", "-P")
-            if name in ("delta", "mark_price"):
-                has = is_option and (method == "deribit-sm" or draw.random() < 0.3)
-                column[i] = draw.random() * 0.1 if has else np.nan
-            elif not is_option and (
-                (name == "entry_price" and method == "bybit")
-                or draw.random() < (0.4 if name == "entry_price" else 0.2)
-            ):
-                spot = SPOT.get(instruments[place][:3], 1.0)
-                column[i] = spot * 0.97 if name == "entry_price" else draw.normal() * 100.0
-        if not np.isnan(column).all():
-            stated[name] = column
-    if method == "bybit":
-        stated["leverage"] = np.full(len(legs), 10.0)
+    stated = _stated(draw, method, [instruments[place] for _, place, _ in legs])
     return Batch(
         [f"account {i}" for i in range(accounts)], instruments,
         np.array([leg[0] for leg in legs], np.int64), np.array([leg[1] for leg in legs], np.int64),
@@ -149,3 +132,26 @@ def random_batch(
         np.array([each[1] for each in balances], np.int64),
         np.array([each[2] for each in balances], np.float64), stated,
     )  # fmt: skip
+
+
+def _stated(draw: np.random.Generator, method: str, names: list[str]) -> dict[str, Any]:
+    """Return what positions state, some of them, as the method wants it."""
+    stated = {}
+    for name in ("entry_price", "unrealised_pnl", "delta", "mark_price"):
+        column = np.full(len(names), np.nan)
+        for i, each in enumerate(names):
+            is_option = each[-2:] in ("-C", "-P")
+            if name in ("delta", "mark_price"):
+                has = is_option and (method == "deribit-sm" or draw.random() < 0.3)
+                column[i] = draw.random() * 0.1 if has else np.nan
+            elif not is_option and (
+                (name == "entry_price" and method == "bybit")
+                or draw.random() < (0.4 if name == "entry_price" else 0.2)
+            ):
+                spot = SPOT.get(each[:3], 1.0)
+                column[i] = spot * 0.97 if name == "entry_price" else draw.normal() * 100.0
+        if not np.isnan(column).all():
+            stated[name] = column
+    if method == "bybit":
+        stated["leverage"] = np.full(len(names), 10.0)
+    return stated

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from steelyard.margin.methods.batch.order import sorted_by
 from steelyard.quantities.errors import InputError
-from steelyard.terms.stated import Account, Contract, Position, parse_contract
+from steelyard.terms.stated import Account, Contract, Market, Position, parse_contract
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
@@ -99,6 +99,11 @@ class Batch:
         """Positions that were asked for as statements, by the kind of their numbers and row."""
         return self._once("positions", dict)
 
+    @property
+    def tables(self) -> dict[Hashable, tuple[Market[Any], Any]]:
+        """Tables of instruments that a method had of a market, for the next method."""
+        return self._once("tables", dict)
+
     def _once(self, name: str, work_out: Callable[[], T]) -> T:
         """Return what follows from the columns alone: worked out when first asked for."""
         known: T | None = self.__dict__.get(f"{name}_known")
@@ -114,7 +119,7 @@ class Batch:
     def with_balances(self, **changes: Any) -> Batch:
         """Return the batch with other balances; what is known of the positions is handed on."""
         changed = replace(self, **changes)
-        for name in ("contracts", "rank", "order", "by_account", "positions"):
+        for name in ("contracts", "rank", "order", "by_account", "positions", "tables"):
             changed.__dict__[f"{name}_known"] = getattr(self, name)
         return changed
 

@@ -144,7 +144,7 @@ class _Run:
         market = self.market
         if not names and self.rules.underlyings == "one":
             market = self.alone.market_of(int(places[0]))
-        instruments = Instruments(market, names, assets, is_single=self.compiled.is_single)
+        instruments = self._instruments(market, names, assets)
         row = _rows(batch.instruments, instruments)[code]
         coin_row = _rows(batch.assets, instruments)[batch.balance_asset[coins]]
         books = self._books(places, (order, unit, row), (coins, balance_unit[coins], coin_row))
@@ -153,6 +153,19 @@ class _Run:
         cash[balance_unit[held]] = batch.amount[held]
         books.cash = cash
         return Prepared(self.compiled, instruments), books
+
+    def _instruments(
+        self, market: Market[float], names: list[str], assets: list[str]
+    ) -> Instruments:
+        """Return the table of instruments and coins, as another method had it of the same market."""
+        key = (id(market), tuple(names), tuple(assets), self.compiled.is_single)
+        known = self.batch.tables.get(key)
+        if known is None:
+            found = Instruments(market, names, assets, is_single=self.compiled.is_single)
+            # The market stands beside its table, so that its identity is nobody else's.
+            known = self.batch.tables[key] = (market, found)
+        table: Instruments = known[1]
+        return table
 
     def _books(
         self,
