@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from steelyard.margin.methods.cures import Trade, cured, cures_of
+from steelyard.margin.methods.cures.quotes import known_contracts
 from steelyard.margin.methods.cures.search import doublings, least_steps
 from steelyard.margin.methods.cures.trades import order_of
 from steelyard.margin.methods.registry import margin_of
@@ -408,6 +409,42 @@ def test_CURE_012_contracts_that_the_method_does_not_cover_are_refused() -> None
     assert refused.value.code == "METH-E04"
 
 
+def test_CURE_012_another_underlying_is_refused_where_an_account_has_one() -> None:
+    case = named("derive-pmrm-16", "derive-pmrm")
+    with pytest.raises(InputError) as refused:
+        cures_of(case, documents().get("derive-pmrm"), tradable=["AVAX-PERPETUAL"])
+    assert refused.value.code == "METH-E04"
+    # Of a contract that the market does not know nothing is bought.
+    found = cures_of(case, documents().get("derive-pmrm"), tradable=["ETH-7JAN26-9999-C"])
+    assert found.trades == ()
+
+
 def test_CURE_007_cures_are_plain_data() -> None:
     found = cures_of(worked(), PARADEX)
     assert msgspec.json.decode(msgspec.json.encode(found))["trades"][0]["quantity"] == "-0.1072"
+
+
+def test_CURE_006_what_the_market_knows_is_traded() -> None:
+    expiries = (
+        Expiry("2026-05-01T08:00:00Z", forward_price=69_000.0, implied_volatility={"70000": 0.5}),
+        Expiry("2026-06-26T08:00:00Z", forward_price=70_500.0, implied_volatility={
+            "0d5": 0.9, "70000.0": 0.5, "65000": 0.6, "no strike": 0.5}),
+        Expiry("2026-09-25T08:00:00Z", implied_volatility={"70000": 0.5}),
+        Expiry("2026-12-25T08:00:00Z", forward_price=72_000.0),
+    )  # fmt: skip
+    case = worked()
+    btc = replace(case.market.underlyings["BTC"], expiries=expiries)
+    market = replace(case.market, underlyings={"BTC": btc, "ETH": Underlying(3_500.0)})
+    case = replace(case, market=market)
+    options = [
+        f"BTC-{day}-{strike}-{right}"
+        for day, strikes in (("26JUN26", ("0.5", "65000", "70000")), ("25SEP26", ("70000",)))
+        for strike in strikes
+        for right in "CP"
+    ]
+    futures = ["BTC-26JUN26", "BTC-25DEC26"]
+    assert sorted(known_contracts(case, frozenset({"perpetual", "future", "option"}), True)) == (
+        sorted(["BTC-PERPETUAL", *futures, *options])
+    )
+    assert known_contracts(case, frozenset({"future"}), False) == futures
+    assert cures_of(case, PARADEX).tried == 1 + len(options)

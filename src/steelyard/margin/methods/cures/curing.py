@@ -17,6 +17,7 @@ from steelyard.margin.methods.cures.quotes import (
     charges_of,
     chosen_contracts,
     known_contracts,
+    underlyings_of,
 )
 from steelyard.margin.methods.cures.reductions import kept_changes, reduction_of
 from steelyard.margin.methods.cures.results import Cures, Deposit, Level, Reduction, Trade
@@ -164,7 +165,8 @@ def desk_of(
     core = str(document.rules.get("core"))
     if core == "scenario":
         rules = checked(document)
-        names = _tradable(case, document, rules.covers, rules.is_single, tradable)
+        is_one = rules.rules.underlyings == "one"
+        names = _tradable(case, document, rules.covers, is_one, tradable)
         return BatchDesk(case, document, wanted, names, charges)
     stated = document.with_parameters(case.parameters)
     ledger = LEDGERS[core](case, stated, _cash(core, currency))
@@ -176,13 +178,19 @@ def _tradable(
     case: Case[Any],
     document: MethodDocument,
     covers: frozenset[str],
-    is_single: bool,
+    is_one: bool,
     chosen: Sequence[str] | None,
 ) -> list[str]:
-    if chosen is not None:
-        return chosen_contracts(chosen, covers, document.name)
-    held = [position.instrument for position in case.account.positions]
-    return list(dict.fromkeys([*known_contracts(case, covers, is_single), *held]))
+    """Return the contracts to trade: those chosen, else what the market knows and what is held.
+
+    is_one: the method takes one underlying an account.
+    """
+    if chosen is None:
+        held = [position.instrument for position in case.account.positions]
+        return list(dict.fromkeys([*known_contracts(case, covers, is_one), *held]))
+    return chosen_contracts(
+        chosen, covers, underlyings_of(case, True) if is_one else None, document.name
+    )
 
 
 def _cash(core: str, currency: str) -> str:

@@ -10,7 +10,6 @@ from steelyard.margin.methods.needs import refuse
 from steelyard.quantities.errors import InputError
 from steelyard.terms.stated import (
     Case,
-    Contract,
     Expiry,
     instant_text,
     instant_us,
@@ -76,15 +75,15 @@ def charges_of(taker_fee: float, half_spread: float, volatility_half_spread: flo
     return charges
 
 
-def known_contracts(case: Case[Any], covers: frozenset[str], is_single: bool) -> list[str]:
+def known_contracts(case: Case[Any], covers: frozenset[str], is_one: bool) -> list[str]:
     """Return the contracts that the market knows for the account's underlyings, in a fixed order.
 
     The perpetual where its mark is stated, a future at each expiry to come with a forward, a call and a
     put at each strike with a stated volatility. An account without contracts: of its coins'
-    underlyings, else of all; is_single: of the first alone.
+    underlyings, else of all; is_one: of the first alone.
     """
     found: list[str] = []
-    for name in _underlyings(case, is_single):
+    for name in underlyings_of(case, is_one):
         market = case.market.underlyings.get(name)
         if market is None:
             continue
@@ -93,10 +92,10 @@ def known_contracts(case: Case[Any], covers: frozenset[str], is_single: bool) ->
         as_of = instant_us(case.market.as_of) if case.market.as_of else None
         for expiry in market.expiries:
             end = instant_us(expiry.expiry, "expiry")
-            if as_of is None or end <= as_of or expiry.forward_price is None:
+            if as_of is None or end <= as_of:
                 continue
             dated = f"{name}-{_day(instant_text(end))}"
-            if "future" in covers:
+            if "future" in covers and expiry.forward_price is not None:
                 found.append(dated)
             if "option" in covers:
                 found += [
@@ -105,8 +104,13 @@ def known_contracts(case: Case[Any], covers: frozenset[str], is_single: bool) ->
     return list(dict.fromkeys(found))
 
 
-def chosen_contracts(names: Sequence[str], covers: frozenset[str], method: str) -> list[str]:
-    """Return the contracts that a caller names. Errors: STAT-E02, METH-E04."""
+def chosen_contracts(
+    names: Sequence[str], covers: frozenset[str], underlyings: list[str] | None, method: str
+) -> list[str]:
+    """Return the contracts that a caller names, of the underlyings if some are given.
+
+    Errors: STAT-E02, METH-E04.
+    """
     for name in names:
         contract = parse_contract(name)
         if contract.kind not in covers:
@@ -114,28 +118,25 @@ def chosen_contracts(names: Sequence[str], covers: frozenset[str], method: str) 
                 "METH-E04", f"{method} does not cover {name}",
                 f"it covers {', '.join(sorted(covers))}", "leave it out of tradable", "tradable",
             )  # fmt: skip
+        if underlyings is not None and contract.underlying not in underlyings:
+            refuse(
+                "METH-E04", f"{name} is not of this account's underlying",
+                f"{method} covers one underlying an account", "leave it out of tradable", "tradable",
+            )  # fmt: skip
     return list(dict.fromkeys(names))
 
 
-def expiry_of(case: Case[Any], contract: Contract) -> Expiry[Any] | None:
-    """Return what the market states of the expiry of a dated contract."""
-    market = case.market.underlyings.get(contract.underlying)
-    for expiry in market.expiries if market is not None else ():
-        if instant_text(instant_us(expiry.expiry, "expiry"))[:10] == contract.day:
-            return expiry
-    return None
+def underlyings_of(case: Case[Any], is_one: bool) -> list[str]:
+    """Return the underlyings of an account's contracts, else of its coins, else all; is_one: the first."""
+    held = {parse_contract(position.instrument).underlying for position in case.account.positions}
+    coins = [name for name in case.market.underlyings if name in case.account.balances]
+    found = sorted(held) or coins or list(case.market.underlyings)
+    return found[:1] if is_one else found
 
 
 def positive(value: Any) -> float:
     """Return a price above zero as a float, NaN where there is none."""
     return float(value) if value is not None and value > 0 else nan
-
-
-def _underlyings(case: Case[Any], is_single: bool) -> list[str]:
-    held = {parse_contract(position.instrument).underlying for position in case.account.positions}
-    coins = [name for name in case.market.underlyings if name in case.account.balances]
-    found = sorted(held) or coins or list(case.market.underlyings)
-    return found[:1] if is_single else found
 
 
 def _has_perpetual(market: Any) -> bool:
