@@ -323,6 +323,15 @@ def test_SYMG_040_trades_that_cannot_be_done_say_so() -> None:
                    "derive-srm")  # fmt: skip
 
 
+def test_SYMG_040_pieces_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    trades = {"account": ["bob", "amy", "cleo"] * 4, "instrument": [PERPETUAL, "nonsense", CALL] * 4,
+              "quantity": [0.1 * k for k in range(12)]}  # fmt: skip
+    whole = sy.what_if(BOOK, market(), trades, "derive-srm", balances=BALANCES)
+    monkeypatch.setattr("steelyard.frames.trying.LEGS_AT_ONCE", 13)
+    assert sy.what_if(BOOK, market(), trades, "derive-srm", balances=BALANCES) == whole
+    assert [error is None for error in whole["error"]] == [True, False, True] * 4
+
+
 def test_SYMG_041_ledgers_are_tried_on_their_own() -> None:
     book = {
         "account": ["a", "a"],

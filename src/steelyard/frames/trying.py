@@ -33,6 +33,7 @@ STEP = 0.01
 QUANTITY_MAX = 1e9
 GROWTH = 2**0.5  # between two quantities of the scan
 POINTS = 8  # of each round between two quantities
+LEGS_AT_ONCE = 4_000_000  # positions of all the copies of accounts that are held at once
 
 
 def what_if(
@@ -108,30 +109,57 @@ class Desk:
         self.before = margins_of(batch, market, document, parameters)
 
     def tried(self, trades: Trades) -> Tried:
-        """Return what each trade does."""
+        """Return what each trade does; many trades on large accounts are tried in pieces."""
+        count = len(trades.account)
+        held = len(self.batch.account) / max(1, len(self.batch)) + 1.0
+        piece = max(1, int(LEGS_AT_ONCE / held))
+        if count <= piece:
+            return self._tried(trades)
+        found = [
+            self._tried(part_of(trades, np.arange(start, min(start + piece, count))))
+            for start in range(0, count, piece)
+        ]
+        errors = {
+            k + piece * number: error
+            for number, each in enumerate(found)
+            for k, error in each.errors.items()
+        }
+        return Tried(
+            [np.concatenate(levels) for levels in zip(*(f.before for f in found), strict=True)],
+            [np.concatenate(levels) for levels in zip(*(f.after for f in found), strict=True)],
+            errors,
+        )
+
+    def _tried(self, trades: Trades) -> Tried:
         done = traded(self.batch, trades, self.market, self.document, self.parameters)
         found = margins_of(done.batch, self.market, self.document, self.parameters)
         ledger = [None if c is None else c.underlying for c in contracts_named(trades.instruments)]
         wanted = [ledger[i] for i in trades.instrument.tolist()]
-        place = np.arange(len(trades.account))
         before, was = levels_of(self.before, trades.account, wanted)
-        after, now = levels_of(found, place, wanted)
+        after, now = levels_of(found, np.arange(len(trades.account)), wanted)
+        holders = self.batch.accounts
         errors = {
-            k: of_account(error, self.batch.accounts[int(trades.account[k])])
+            k: of_account(error, holders[int(trades.account[k])])
             for k, error in done.errors.items()
         }
-        for k in range(len(place)):
-            row = int(now[k])
-            error = found.errors.get(row) if row >= 0 else None
-            if error is not None:
-                errors.setdefault(k, of_account(error, self.batch.accounts[int(trades.account[k])]))
-            row = int(was[k])
-            if error is None and row >= 0 and row in self.before.errors:
-                errors.setdefault(k, self.before.errors[row])
-        for k in errors:
-            for level in after:
-                level[k] = np.nan
+        for rows, known in ((now, found.errors), (was, self.before.errors)):
+            if known:
+                for k in np.flatnonzero(np.isin(rows, list(known))).tolist():
+                    error = known[int(rows[k])]
+                    errors.setdefault(k, of_account(error, holders[int(trades.account[k])]))
+        for level in after:
+            level[list(errors)] = np.nan
         return Tried(before, after, errors)
+
+
+def part_of(trades: Trades, places: Places) -> Trades:
+    """Return some of the trades, in the order given."""
+    return Trades(
+        trades.instruments, trades.account[places], trades.instrument[places],
+        trades.quantity[places], trades.price[places],
+        {name: column[places] for name, column in trades.stated.items()},
+        {name: column[places] for name, column in trades.texts.items()},
+    )  # fmt: skip
 
 
 def levels_of(

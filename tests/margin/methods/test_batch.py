@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import struct
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from steelyard.margin.methods.batch import Batch, account_of, failing, margins_of
-from steelyard.margin.methods.batch.columns import selected
+from steelyard.margin.methods.batch.columns import batch_of, selected
 from steelyard.margin.methods.batch.margins import market_in
 from steelyard.margin.methods.registry import core_of, margin_of
 from steelyard.quantities.errors import SteelyardError
@@ -22,6 +23,7 @@ from tests.margin.methods.batch_books import BAD, PARAMETERS, market, random_bat
 
 SCENARIO = [name for name in documents().names() if documents().get(name).core == "scenario"]
 OWN = ["dydx-v4", "drift-v2", "vega", "binance-tiers", "hyperliquid-tiers", "bybit"]
+ROOT = Path(__file__).resolve().parents[3]
 LEVELS = ("equity", "initial_requirement", "maintenance_requirement")
 
 
@@ -79,6 +81,40 @@ def test_SYMG_001_an_account_in_a_batch_has_the_bits_it_has_alone(
         assert sum(isinstance(row, tuple) for row in found) > (20 if wrong == 0.0 else 5)
         for place, row in enumerate(found):
             assert row == alone(batch, place, method), (method, seed, place)
+
+
+def open_cases() -> list[Case[Any]]:
+    """The open cases of methods that are asked for an account's requirements, without orders."""
+    found = []
+    for method in (*SCENARIO, *OWN):
+        file = ROOT / "tests" / "cases" / f"{method}.jsonl"
+        for line in file.read_text("utf-8").splitlines() if file.is_file() else ():
+            case = msgspec.json.decode(line, type=Case[core_of(documents().get(method)).number])
+            if case.method == method and not case.account.orders:
+                found.append(case)
+    return found
+
+
+def test_SYMG_001_open_cases_are_margined_as_batches() -> None:
+    margined_ = 0
+    for case in open_cases():
+        document = documents().get(case.method)
+        under = {p.instrument.split("-")[0] for p in case.account.positions}
+        if len(under) > 1 and document.rules.get("underlyings") == "one":
+            continue
+        try:
+            answer = margin_of(case, document)
+        except SteelyardError:
+            continue
+        batch = batch_of(["one"], [case.account])
+        found = margins_of(batch, case.market, document, case.parameters)
+        if answer.initial_requirement is None or len(found.account) != 1:
+            continue
+        assert found.errors == {}, case.case
+        for name in LEVELS:
+            assert bits(getattr(found, name)[0]) == bits(getattr(answer, name)), case.case
+        margined_ += 1
+    assert margined_ > 60
 
 
 def restricted(account: Account[Any], names: set[str], cash: str) -> Account[Any]:
