@@ -77,7 +77,8 @@ def moved(
 
     prices: underlying (or an asset that is none) → its new price; volatility: multiplier of every
     volatility; later_us: microseconds. How marks and profits are counted is the method's that the case
-    names; for a document that the library lacks ask `moved_as` with its `counting_of`. Errors: METH-E01 for a price, volatility or instant that the move needs and the case lacks,
+    names; for a document that the library lacks ask `moved_as` with its `counting_of`.
+    Errors: METH-E01 for a price, volatility or instant that the move needs and the case lacks,
     METH-E05 for a number out of bounds, METH-E02 where nothing says which asset is cash.
 
     >>> from steelyard.terms.stated import Account, Perpetual, Position
