@@ -275,6 +275,7 @@ def test_SYMG_035_compare_has_every_method_and_says_what_is_not_covered() -> Non
         BOOK, market(), "paradex-pm", balances=BALANCES, parameters={"fee_provision": 7.0}
     )
     assert some["initial_requirement"][:3] == own["initial_requirement"]
+    assert sy.compare(BOOK, market(), "derive-srm") == sy.compare(BOOK, market(), ["derive-srm"])
     ledgers = [i for i, m in enumerate(found["method"]) if m == "deribit-pm"]
     assert [found["underlying"][i] for i in ledgers] == ["BTC", "BTC", "BTC", "ETH"]
 
@@ -391,6 +392,9 @@ def test_SYMG_042_unbounded_and_nothing_are_said() -> None:
     bad = sy.affordable(book, market(), ["nonsense"], "paradex-pm")
     assert bad["quantity"] == [None, None]
     assert all("STAT-E02" in text for text in bad["error"])
+    silent = sy.affordable(book, market(), [PERPETUAL], "binance-tiers", balances={"cash": 1e6})
+    assert silent["quantity"] == [None, None]
+    assert "states no initial requirement" in silent["error"][0]
     with pytest.raises(InputError, match=r"FRAM-E02.*step"):
         sy.affordable(book, market(), [PERPETUAL], "paradex-pm", step=0.0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -100,6 +101,8 @@ def compare(
     """
     book = Book(positions, balances, accounts)
     library = library_of(methods_folder)
+    if isinstance(methods, str | Path | MethodDocument):
+        methods = [methods]
     if methods is None:
         methods = [name for name in library.names() if name not in WITHOUT_REQUIREMENT]
     stated = market_of(market)

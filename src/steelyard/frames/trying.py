@@ -24,7 +24,7 @@ from steelyard.margin.methods.batch.columns import (
     contracts_named,
 )
 from steelyard.margin.methods.batch.trades import Trades, traded
-from steelyard.quantities.errors import SteelyardError
+from steelyard.quantities.errors import InputError, SteelyardError
 from steelyard.terms.documents import MethodDocument
 from steelyard.terms.stated import Market
 
@@ -58,7 +58,7 @@ def what_if(
 
     The trades come back with these columns: equity_before, equity_after, and of both requirements before,
     after and change (initial_requirement_change …); is_affordable, whether equity covers the initial
-    requirement afterwards; error. Where ledgers stand apart the numbers are those of the traded ledger.
+    requirement afterwards (false where the method states none); error. Where ledgers stand apart the numbers are those of the traded ledger.
 
     Errors: as `margin`; FRAM-E02 for an account that holds nothing.
 
@@ -363,6 +363,9 @@ class _Search:
 
     def told(self, kind: FrameKind) -> Any:
         errors = [self.after.errors.get(k) for k in range(len(self.account))]
+        for k in np.flatnonzero(np.isnan(self.after.after[1])).tolist():
+            holder = self.desk.batch.accounts[int(self.account[k])]
+            errors[k] = errors[k] or _without_initial(self.desk.document.name, holder)
         is_wrong = np.array([error is not None for error in errors], bool)
         shown = np.where(self.is_unbounded | is_wrong, np.nan, 1.0)
         return table_of(
@@ -378,3 +381,14 @@ class _Search:
                 "error": [None if error is None else str(error) for error in errors],
             },
         )
+
+
+def _without_initial(method: str, account: Any) -> SteelyardError:
+    return InputError(
+        "METH-E02",
+        f"{method} states no initial requirement of the account",
+        rule="what is affordable is what the initial requirement leaves",
+        cure="state what it is worked out from, such as the leverage of every position",
+        field="account",
+        account=account,
+    )
