@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Any
 from steelyard.frames.pricing import greeks, implied_volatility, price
 
 if TYPE_CHECKING:
+    from steelyard.frames.affording import affordable
     from steelyard.frames.explaining import explain
     from steelyard.frames.margining import compare, margin
     from steelyard.frames.stressing import look_ahead, stress
     from steelyard.frames.surface import fit_surface
-    from steelyard.frames.trying import affordable, what_if
+    from steelyard.frames.trying import what_if
 
 __all__ = [
     "affordable",
@@ -40,7 +41,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "affordable": "trying",
+    "affordable": "affording",
     "compare": "margining",
     "explain": "explaining",
     "fit_surface": "surface",
