@@ -14,6 +14,7 @@ difference to the mark is gained or lost at once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -254,8 +255,8 @@ class _Fill:
 
     @property
     def _reads_marks(self) -> bool:
-        texts = str(self.document.rules).replace("perpetual_mark", "")
-        return "mark_price" in texts
+        """Whether a formula of the method asks for the stated mark of an option."""
+        return _MARK.search(str(self.document.rules)) is not None
 
     def _marks(self) -> Floats:
         """Return the mark of each trade's instrument in its account; NaN where there is none."""
@@ -305,6 +306,7 @@ class _Fill:
         return settlement
 
 
+_MARK = re.compile(r"\bmark_price\b")
 _KIND = {"option": 1, "linear": 2, "perpetual": 2, "future": 2}
 
 
