@@ -27,8 +27,7 @@ from steelyard.margin.methods.core.scenarios import (
     DIRECTIONS,
     Scenarios,
     padded,
-    probe_moves,
-    scenarios_of,
+    scenario_set,
 )
 from steelyard.margin.methods.core.tiles import LANES
 from steelyard.margin.methods.needs import parameter
@@ -74,7 +73,7 @@ class Prepared:
         self.asked: set[str] = set()
         self.options = np.flatnonzero(instruments.kind == OPTION)
         with np.errstate(all="ignore"):
-            self.scenarios = scenarios_of(self.rules.scenarios, self.compiled)
+            self.scenarios, self.probe_scenarios = scenario_set(self.compiled)
             try:
                 self._fill_table()
             except RecursionError:
@@ -241,7 +240,7 @@ class Prepared:
             else:
                 gains = values - self.model_value[rows][:, None]
                 self.table[rows, :count] = gains * self.scenarios.option_weight
-        for name, scenario in probe_moves(self.rules.probes, self.compiled).items():
+        for name, scenario in self.probe_scenarios.items():
             self.probes[name][rows] = self._moved(rows, scenario)[:, 0]
 
     def _option_names(self) -> set[str]:

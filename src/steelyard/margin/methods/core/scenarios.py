@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -67,6 +67,26 @@ _SAID = {
     "none": "unchanged", "up": "up", "down": "down",
     "linear": "skewed", "abs": "skewed on both sides",
 }  # fmt: skip
+
+
+class ScenarioSet(NamedTuple):
+    """The scenarios of a document, and its probes by name, each as one scenario."""
+
+    scenarios: Scenarios
+    probes: dict[str, Scenarios]
+
+
+def scenario_set(compiled: Compiled) -> ScenarioSet:
+    """Return the scenarios of a document, which keeps them. Errors: TERM-E23."""
+    store = compiled.document.__dict__
+    known: ScenarioSet | None = store.get("scenarios_known")
+    if known is None:
+        rules = compiled.rules
+        known = ScenarioSet(
+            scenarios_of(rules.scenarios, compiled), probe_moves(rules.probes, compiled)
+        )
+        store["scenarios_known"] = known
+    return known
 
 
 def scenarios_of(blocks: tuple[Block, ...], compiled: Compiled) -> Scenarios:
