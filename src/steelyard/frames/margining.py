@@ -11,8 +11,9 @@ import pyarrow as pa
 
 from steelyard.frames.accounts import Book
 from steelyard.frames.markets import library_of, market_of, method_of
-from steelyard.frames.tables import constant, table_of, taken
+from steelyard.frames.tables import FrameKind, table_of, taken
 from steelyard.margin.methods.batch import Batch, BatchMargins, margins_of
+from steelyard.margin.methods.batch.columns import Floats, Places
 from steelyard.margin.methods.batch.margins import market_in
 from steelyard.margin.methods.registry import core_of
 from steelyard.quantities.errors import SteelyardError
@@ -72,7 +73,9 @@ def margin(
     book = Book(positions, balances, accounts)
     document = method_of(method, library_of(methods_folder), version, at)
     found = margins_of(with_cash(book.batch, document), market_of(market), document, parameters)
-    return table_of(book.kind, margin_columns(book.batch, found, document))
+    rows = _Rows(book.batch)
+    rows.add(document, found)
+    return rows.table(book.kind)
 
 
 def compare(
@@ -107,7 +110,7 @@ def compare(
         methods = [name for name in library.names() if name not in WITHOUT_REQUIREMENT]
     stated = market_of(market)
     forms: dict[type[Any], Market[Any]] = {}
-    tables = []
+    rows = _Rows(book.batch)
     for method in methods:
         name = method.name if isinstance(method, MethodDocument) else str(method)
         try:
@@ -118,12 +121,10 @@ def compare(
                 forms[number] = market_in(stated, number)
             found = margins_of(with_cash(book.batch, document), forms[number], document, own)
         except SteelyardError as error:
-            tables.append(pa.table(_refused_columns(book.batch, name, error)))
+            rows.refuse(name, error)
             continue
-        columns = margin_columns(book.batch, found, document)
-        tables.append(pa.table({n: arrow(n, column) for n, column in columns.items()}))
-    whole = pa.concat_tables(tables, promote_options="permissive")
-    return table_of(book.kind, {name: whole[name] for name in whole.column_names})
+        rows.add(document, found)
+    return rows.table(book.kind)
 
 
 def with_cash(batch: Batch, document: MethodDocument) -> Batch:
@@ -147,52 +148,76 @@ def with_cash(batch: Batch, document: MethodDocument) -> Batch:
     return batch.with_balances(balance_asset=place[batch.balance_asset])
 
 
-def margin_columns(batch: Batch, found: BatchMargins, document: MethodDocument) -> dict[str, Any]:
-    """Return the columns of a margin table."""
-    count = len(found.account)
-    with np.errstate(all="ignore"):
-        ratios = [
-            np.where(need > 0.0, found.equity / need, np.nan)
-            for need in (found.initial_requirement, found.maintenance_requirement)
-        ]
-    return {
-        "account": taken(batch.accounts, found.account),
-        "underlying": texts_of(found.underlying),
-        "method": constant(document.name, count),
-        "version": constant(document.version, count),
-        "hash": constant(document.digest(), count),
-        "currency": texts_of(found.currency),
-        "equity": found.equity,
-        "initial_requirement": found.initial_requirement,
-        "maintenance_requirement": found.maintenance_requirement,
-        "initial_ratio": ratios[0],
-        "margin_ratio": ratios[1],
-        "error": errors_of(found.errors, count),
-    }
+class _Rows:
+    """The rows of methods, one method after another; the columns are built once, at the end."""
 
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+        self.methods: list[tuple[str, str | None, str | None]] = []  # name, version, hash
+        self.counts: list[int] = []
+        self.account: list[Places] = []
+        self.levels: list[tuple[Floats, Floats, Floats]] = []
+        self.underlying: list[str | None] = []
+        self.currency: list[str | None] = []
+        self.error: list[str | None] = []
 
-def _refused_columns(batch: Batch, name: str, error: SteelyardError) -> dict[str, Any]:
-    """Return the rows of a method that cannot be applied to anybody."""
-    count = len(batch)
-    empty = pa.nulls(count, pa.float64())
-    words = pa.nulls(count, pa.string())
-    columns: dict[str, Any] = {
-        "account": taken(batch.accounts, np.arange(count)), "underlying": words,
-        "method": constant(name, count), "version": words, "hash": words, "currency": words,
-    }  # fmt: skip
-    for level in (
-        "equity", "initial_requirement", "maintenance_requirement", "initial_ratio", "margin_ratio"
-    ):  # fmt: skip
-        columns[level] = empty
-    return columns | {"error": constant(str(error), count)}
+    def add(self, document: MethodDocument, found: BatchMargins) -> None:
+        """Add the margins of a method."""
+        count = len(found.account)
+        self._method((document.name, document.version, document.digest()), count)
+        self.account.append(found.account)
+        self.levels.append((found.equity, found.initial_requirement, found.maintenance_requirement))
+        self.underlying += found.underlying
+        self.currency += found.currency
+        start = len(self.error)
+        self.error += [None] * count
+        for row, error in found.errors.items():
+            self.error[start + row] = str(error)
 
+    def refuse(self, name: str, error: SteelyardError) -> None:
+        """Add the rows of a method that cannot be applied to anybody."""
+        count = len(self.batch)
+        self._method((name, None, None), count)
+        self.account.append(np.arange(count))
+        nothing = np.full(count, np.nan)
+        self.levels.append((nothing, nothing, nothing))
+        self.underlying += [None] * count
+        self.currency += [None] * count
+        self.error += [str(error)] * count
 
-def arrow(name: str, column: Any) -> Any:
-    """Return a column as an Arrow array, NaN as null."""
-    del name
-    if isinstance(column, np.ndarray):
-        return pa.array(column, from_pandas=True)
-    return column
+    def _method(self, told: tuple[str, str | None, str | None], count: int) -> None:
+        self.methods.append(told)
+        self.counts.append(count)
+
+    def table(self, kind: FrameKind) -> Any:
+        """Return the table."""
+        place = np.repeat(np.arange(len(self.counts)), self.counts)
+        name, version, digest = (taken([told[i] for told in self.methods], place) for i in range(3))
+        equity, initial, maintenance = (
+            np.concatenate([levels[i] for levels in self.levels] or [np.zeros(0)]) for i in range(3)
+        )
+        with np.errstate(all="ignore"):
+            ratios = [
+                np.where(need > 0.0, equity / need, np.nan) for need in (initial, maintenance)
+            ]
+        account = np.concatenate(self.account or [np.zeros(0, np.int64)])
+        return table_of(
+            kind,
+            {
+                "account": taken(self.batch.accounts, account),
+                "underlying": texts_of(self.underlying),
+                "method": name,
+                "version": version,
+                "hash": digest,
+                "currency": texts_of(self.currency),
+                "equity": equity,
+                "initial_requirement": initial,
+                "maintenance_requirement": maintenance,
+                "initial_ratio": ratios[0],
+                "margin_ratio": ratios[1],
+                "error": texts_of(self.error),
+            },
+        )
 
 
 def texts_of(values: Sequence[str | None]) -> Any:

@@ -69,7 +69,8 @@ def taken(values: Sequence[Any], places: Any) -> Any:
     ['b', 'b', 'a']
     """
     if 0 < len(places) < FEW:
-        return pa.array([values[i] for i in places.tolist()])
+        found = [values[i] for i in places.tolist()]
+        return pa.array(found, pa.string() if set(found) == {None} else None)
     known = pa.array(list(values)) if len(values) else pa.array([], pa.string())
     return known.take(pa.array(places, pa.int64()))
 
