@@ -185,6 +185,27 @@ def test_SYMG_001_errors_told_together_are_those_told_alone(
     assert len(kinds) >= 3
 
 
+@pytest.mark.parametrize("method", OWN)
+def test_SYMG_001_own_cores_refuse_together_what_they_refuse_alone(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(failing, "ALONE_MAX", 0)
+    same = 0
+    for seed in range(4):
+        batch = random_batch("span", 60 + seed, 30, ("BTC",), 0.2 if seed % 2 else 0.0)
+        few = np.flatnonzero(batch.account % 3 == 0)[::4]
+        keep = np.sort(np.append(few, np.flatnonzero(batch.account % 3)))
+        batch = dataclasses.replace(
+            batch, account=batch.account[keep], instrument=batch.instrument[keep],
+            quantity=batch.quantity[keep], stated={n: c[keep] for n, c in batch.stated.items()},
+        )  # fmt: skip
+        found = rows(batch, method)
+        for place, row in enumerate(found):
+            assert row == alone(batch, place, method), (method, seed, place)
+        same += sum(not isinstance(row, tuple) for row in found)
+    assert same > 20
+
+
 @pytest.mark.parametrize("method", ["paradex-pm", "derive-pmrm", "deribit-pm", "dydx-v4"])
 def test_SYMG_002_order_and_split_change_no_bit(method: str) -> None:
     under = ("BTC", "ETH")
@@ -315,6 +336,17 @@ def test_SYMG_005_what_stops_a_table_stops_its_holders_alone() -> None:
     assert "risk_arrays" in str(found.errors[0])
     alone_b = margins_of(selected(batch, np.array([1, 2])), market(), document, PARAMETERS["span"])
     assert found.initial_requirement[1:].tolist() == alone_b.initial_requirement.tolist()
+
+
+def test_SYMG_005_a_parameter_that_all_lack_is_said_to_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = random_batch("span", 4, 12)
+    alone_ = margins_of(batch, market(), documents().get("span"))
+    monkeypatch.setattr(failing, "ALONE_MAX", 0)
+    found = margins_of(batch, market(), documents().get("span"))
+    assert {i: e.as_dict() for i, e in found.errors.items()} == {
+        i: e.as_dict() for i, e in alone_.errors.items()
+    }
+    assert {error.code for error in found.errors.values()} == {"METH-E06"}
 
 
 def test_SYMG_005_two_balances_of_one_asset_are_refused() -> None:

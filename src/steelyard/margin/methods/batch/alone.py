@@ -9,11 +9,15 @@ import numpy as np
 
 from steelyard.margin.methods.batch.columns import Batch, Flags, Places, account_of
 from steelyard.margin.methods.batch.units import WHOLE, Units
-from steelyard.margin.methods.core.rules import Rules
+from steelyard.margin.methods.core.books import Books
+from steelyard.margin.methods.core.instruments import Instruments
+from steelyard.margin.methods.core.prepared import Prepared
+from steelyard.margin.methods.core.rules import Compiled, Rules
+from steelyard.margin.methods.core.what_if import margins
 from steelyard.margin.methods.registry import core_of
 from steelyard.quantities.errors import InputError, SteelyardError
 from steelyard.terms.documents import MethodDocument
-from steelyard.terms.stated import Account, Case, Market, Position
+from steelyard.terms.stated import Account, Case, Market
 
 Levels = tuple[float, float, float]
 
@@ -35,7 +39,8 @@ class Alone:
         self.units = units
         self.rules = rules
         self.core = core_of(document)
-        self.stops: set[str] = set()  # instruments and coins whose numbers stop any run
+        # Instruments and coins whose numbers stop any run, with the error of each by itself.
+        self.stops: dict[str, SteelyardError] = {}
         self._of_legs: tuple[Places, Places] | None = None
         self._of_balances: tuple[Places, Places] | None = None
 
@@ -122,22 +127,26 @@ class Alone:
             names = batch.instruments if row is batch.instrument else batch.assets
             codes = np.unique(row[at]).tolist()
             bad = [code for code in codes if self._stops(names[code], row is batch.instrument)]
-            self.stops |= {names[code] for code in bad}
             unit = units.leg_unit if row is batch.instrument else units.balance_unit
             stops[unit[at[np.isin(row[at], bad)]]] = True
         return np.asarray(stops[places])
 
     def _stops(self, name: str, is_contract: bool) -> bool:
-        """Tell whether an account of one unit of this alone is stopped by something that stops all."""
-        account: Account[float] = (
-            Account(positions=(Position(name, 1.0),))
-            if is_contract
-            else Account(balances={name: 1.0})
-        )
-        case = Case("one", self.document.name, market=self.market, account=account)
+        """Tell whether one unit of this alone raises an error, rather than having no number."""
+        compiled = Compiled(self.document)
+        held = [name] if is_contract else []
         try:
-            self.core.answer(case, self.document)
-        except (SteelyardError, ArithmeticError):
+            instruments = Instruments(
+                self.market, held, [] if is_contract else [name], is_single=compiled.is_single
+            )
+            row = np.array([instruments.place[name]], np.int32)
+            books = Books(1, np.zeros(1, np.int64), row, np.ones(1), np.zeros(1))
+            margins(Prepared(compiled, instruments), books)
+        except SteelyardError as error:
+            self.stops[name] = error
+            return True
+        except ArithmeticError:
+            self.stops[name] = beyond(name)
             return True
         return False
 

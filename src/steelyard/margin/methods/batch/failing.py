@@ -65,15 +65,22 @@ class Failing:
         """Return what is wrong with units that hold what stops any run."""
         if len(places) <= ALONE_MAX:
             return self.one_by_one(places)
+        stops = self.alone.stops
+        said = {_plain(error) for error in stops.values()}
+        if len(said) == 1 and next(iter(stops.values())).code == "METH-E06":
+            # Whatever units hold, it is the method that lacks a parameter.
+            lacking = next(iter(stops.values()))
+            return {unit: self._told(lacking, unit) for unit in places.tolist()}
         found: Found = {}
         for unit in places.tolist():
-            names = {
-                self.batch.instruments[i]
-                for i in self.batch.instrument[self.alone.legs(unit)].tolist()
-            }
-            stops = tuple(sorted(names & self.alone.stops))
-            error = self._same(unit, ("stopped", self._coins(unit), stops))
-            found[unit] = self.alone.margins(unit) if error is None else error
+            codes = self.batch.instrument[self.alone.legs(unit)].tolist()
+            held = tuple(sorted({self.batch.instruments[i] for i in codes} & set(stops)))
+            key = ("stopped", self._coins(unit), held)
+            known = self._known.get(key)
+            answer = self.alone.margins(unit) if known is None else self._told(known, unit)
+            if known is None and isinstance(answer, SteelyardError) and _plain(answer) in said:
+                self._known[key] = answer
+            found[unit] = answer
         return found
 
     def _coins(self, unit: int) -> Hashable:
@@ -161,3 +168,8 @@ class Failing:
         """Return the error of an account that holds one leg of the batch and nothing else."""
         answer = self.alone.of_rows(leg)
         return answer if isinstance(answer, SteelyardError) else None
+
+
+def _plain(error: SteelyardError) -> tuple[str, str]:
+    """Return what an error says, whoever's it is."""
+    return error.code, error.message
