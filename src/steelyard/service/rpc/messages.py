@@ -144,8 +144,6 @@ _decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 def check_text(body: bytes) -> None:
     """Raise RPCJ-E04 where the bytes are not UTF-8: a decoder that skips a value does not look."""
-    if body.isascii():
-        return
     try:
         body.decode()
     except UnicodeDecodeError as error:

@@ -26,6 +26,7 @@ from steelyard.service.rpc.limits import DEFAULT_LIMITS, Limits
 PUBLIC = "public"
 NEAREST_MAX = 3
 LIKENESS_MIN = 0.4
+CEILINGS_MAX = 64  # sets of scopes whose ceiling is kept; five scopes have 32
 _NAME = re.compile(r"(?:public|private)(?:/[a-z][a-z0-9_]*){1,3}|rpc\.discover")
 _NUMBER_KEYS = (inspect.FloatType, inspect.DecimalType)
 
@@ -123,14 +124,14 @@ class Registry:
         A body is held against them before anybody knows its method: nobody can send to a method for bulk
         who may not call it.
         """
-        known = scopes.intersection(SCOPES)
-        found = self._ceilings.get(known)
+        found = self._ceilings.get(scopes)
         if found is None:
             found = DEFAULT_LIMITS
             for method in self:
-                if method.scope == PUBLIC or method.scope in known:
+                if method.scope == PUBLIC or method.scope in scopes:
                     found = found.widened(method.limits)
-            self._ceilings[known] = found
+            if len(self._ceilings) < CEILINGS_MAX:
+                self._ceilings[scopes] = found
         return found
 
     def _unknown(self, name: str) -> CallError:

@@ -1,0 +1,277 @@
+"""From the bytes of a request to the bytes of its answer, without a transport and never with an exception.
+
+    limits → decoding → the method → who may call it → credits → params → the handler → encoding
+
+Each step refuses with an error of the table before the next one is reached, so what is refused has touched
+neither engine nor desk: of these, only the sequence number is read for the answer. Whoever runs the service
+brings what differs between services: the clock, what a call is charged to, and where incidents are told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import count
+from typing import NamedTuple
+
+import msgspec
+
+from steelyard.quantities.errors import InputError, SteelyardError
+from steelyard.service.access.session import Session
+from steelyard.service.answers.desk import Context, Desk
+from steelyard.service.rpc.errors import INTERNAL_ERROR as INTERNAL
+from steelyard.service.rpc.errors import CallError, body_of, incident_body, published
+from steelyard.service.rpc.limits import Limits, check_limits
+from steelyard.service.rpc.messages import (
+    ErrorBody,
+    Failure,
+    Id,
+    Request,
+    Response,
+    check_text,
+    decode_batch,
+    decode_request,
+    encode,
+    is_batch,
+    read_id,
+)
+from steelyard.service.rpc.params import decode_params
+from steelyard.service.rpc.query import from_query
+from steelyard.service.rpc.registry import PUBLIC, Method, Registry
+
+BATCH_REQUESTS_MAX = 50
+OK, NO_CONTENT = 200, 204
+
+Clock = Callable[[], int]
+"""Returns UTC microseconds since 1970."""
+
+Charge = Callable[[Session, Method, int], None]
+"""(session, method, time_us): takes the credits of a call, or raises the error that refuses it."""
+
+
+class Incident(NamedTuple):
+    """An unexpected failure, for those who run the service: the answer carries `name` alone."""
+
+    name: str
+    method: str
+    key_id: str
+    time_us: int
+    error: Exception
+
+
+class Answer(NamedTuple):
+    """The bytes of an answer, None where none is wanted, and the status of HTTP that goes with them."""
+
+    body: bytes | None
+    http_status: int
+
+
+class _Asked(NamedTuple):
+    """What is known of a request before it is read."""
+
+    session: Session
+    desk: Desk
+    clock: Clock
+    us_in: int
+    ceiling: Limits
+
+
+class Dispatcher:
+    """Answers requests with the methods of a registry.
+
+    charge: takes a call's credits or raises. on_incident: is told of every unexpected failure; what it
+    raises itself is dropped. testnet: what answers say of the market. A notification is served and not
+    answered, though JSON-RPC's errors of a body that is no request always are.
+
+    >>> from steelyard.service.access.session import ANONYMOUS
+    >>> from steelyard.service.rpc.registry import NoParams
+    >>> class Version(msgspec.Struct):
+    ...     version: str
+    >>> test = Method(name="public/test", handler=lambda params, context: Version("1.2.26"),
+    ...               params=NoParams, result=Version, scope="public", credits=0, is_private=False,
+    ...               summary="Says who answers")
+    >>> class Desk:
+    ...     def as_of_seq(self):
+    ...         return 41
+    >>> ticks = iter(range(1_767_225_600_000_000, 1_767_225_600_001_000, 30))
+    >>> service = Dispatcher(Registry([test]), charge=lambda *call: None, on_incident=print)
+    >>> ask = lambda text: print(service.answer(text, ANONYMOUS, Desk(), lambda: next(ticks)).decode())
+    >>> ask(b'{"jsonrpc": "2.0", "id": 5, "method": "public/test", "params": {}}')
+    {"jsonrpc":"2.0","id":5,"result":{"version":"1.2.26"},"usIn":1767225600000000,\
+"usOut":1767225600000030,"usDiff":30,"testnet":false,"as_of_seq":41}
+    >>> ask(b'{"jsonrpc": "2.0", "id": 6, "method": "public/rest"}')
+    {"jsonrpc":"2.0","id":6,"error":{"code":-32601,"message":"Method not found","data":{"reason":\
+"there is no method 'public/rest'","code":"RPCJ-E07","rule":"a method is one of those that rpc.discover \
+lists","cure":"did you mean public/test?","where":{"method":"public/rest"},"nearest":["public/test"]}},\
+"usIn":1767225600000060,"usOut":1767225600000090,"usDiff":30,"testnet":false,"as_of_seq":41}
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        charge: Charge,
+        on_incident: Callable[[Incident], object],
+        testnet: bool = False,
+        batch_requests_max: int = BATCH_REQUESTS_MAX,
+    ) -> None:
+        self.registry = registry
+        self._charge = charge
+        self._on_incident = on_incident
+        self._testnet = testnet
+        self._batch_requests_max = batch_requests_max
+        self._incidents = count(1)
+
+    def answer(self, raw: bytes, session: Session, desk: Desk, clock: Clock) -> bytes | None:
+        """Return the answer to a request or a batch, None where only notifications were sent."""
+        return self.respond(raw, session, desk, clock).body
+
+    def respond(self, raw: bytes, session: Session, desk: Desk, clock: Clock) -> Answer:
+        """Return the answer with its status of HTTP; a batch that is read has 200."""
+        asked = self._asked(session, desk, clock)
+        try:
+            try:
+                check_limits(raw, asked.ceiling)
+                if not raw.isascii():
+                    check_text(raw)
+                if raw[:1] != b"{" and is_batch(raw):
+                    return self._batch(raw, asked)
+            except SteelyardError as error:
+                return self._refused(None, error, asked)
+            return self._one(raw, asked)
+        except Exception as error:
+            return self._failed(None, "", error, asked)
+
+    def respond_query(
+        self,
+        path: str,
+        pairs: Iterable[tuple[str, str]],
+        session: Session,
+        desk: Desk,
+        clock: Clock,
+    ) -> Answer:
+        """Return the answer to a path and query pairs, the GET form; its id is null."""
+        asked = self._asked(session, desk, clock)
+        try:
+            try:
+                request = from_query(self.registry, path, pairs)
+            except SteelyardError as error:
+                return self._refused(None, error, asked)
+            return self._served(request, None, asked)
+        except Exception as error:
+            return self._failed(None, "", error, asked)
+
+    def _asked(self, session: Session, desk: Desk, clock: Clock) -> _Asked:
+        scopes: frozenset[str] = frozenset() if session.is_anonymous else session.scopes
+        return _Asked(session, desk, clock, clock(), self.registry.ceiling(scopes))
+
+    def _batch(self, raw: bytes, asked: _Asked) -> Answer:
+        """Return the answers to the members of a batch, in their order. Errors: RPCJ-E04, RPCJ-E06."""
+        members = decode_batch(raw)
+        if not 0 < len(members) <= self._batch_requests_max:
+            raise InputError(
+                "RPCJ-E06", f"the batch has {len(members)} requests",
+                rule=f"a batch has 1 to {self._batch_requests_max} requests",
+                cure="send them in several batches",
+            )  # fmt: skip
+        bodies = [self._one(bytes(member), asked).body for member in members]
+        told = [body for body in bodies if body is not None]
+        return Answer(b"[" + b",".join(told) + b"]", OK) if told else Answer(None, NO_CONTENT)
+
+    def _one(self, raw: bytes, asked: _Asked) -> Answer:
+        try:
+            request = decode_request(raw)
+        except SteelyardError as error:
+            return self._refused(read_id(raw), error, asked)
+        return self._served(request, raw, asked)
+
+    def _served(self, request: Request, raw: bytes | None, asked: _Asked) -> Answer:
+        """Return the answer of a request; raw: its bytes where their limits are still to be checked."""
+        identity = None if isinstance(request.id, msgspec.UnsetType) else request.id
+        try:
+            answer = self._told(identity, self._result(request, raw, asked), asked)
+        except SteelyardError as error:
+            answer = self._refused(identity, error, asked)
+        except Exception as error:
+            answer = self._failed(identity, request.method, error, asked)
+        return Answer(None, NO_CONTENT) if request.is_notification else answer
+
+    def _result(self, request: Request, raw: bytes | None, asked: _Asked) -> msgspec.Raw:
+        """Return the result of a request as JSON, or raise what refuses it."""
+        entry = self.registry.find(request.method)
+        method = entry.method
+        if raw is not None and method.limits != asked.ceiling:
+            check_limits(raw, method.limits)
+        permit(method, asked.session)
+        self._charge(asked.session, method, asked.us_in)
+        params = decode_params(entry, request.params)
+        context = Context(asked.session, asked.desk, asked.us_in)
+        return msgspec.Raw(encode(method.handler(params, context)))
+
+    def _told(self, identity: Id, result: msgspec.Raw, asked: _Asked) -> Answer:
+        us_out = max(asked.us_in, asked.clock())
+        response = Response(
+            id=identity, result=result, usIn=asked.us_in, usOut=us_out, usDiff=us_out - asked.us_in,
+            testnet=self._testnet, as_of_seq=self._as_of_seq(asked),
+        )  # fmt: skip
+        return Answer(encode(response), OK)
+
+    def _refused(self, identity: Id, error: SteelyardError, asked: _Asked) -> Answer:
+        """Return the answer of an expected failure."""
+        return self._failure(identity, body_of(error), published(error).http_status, asked)
+
+    def _failed(self, identity: Id, method: str, error: Exception, asked: _Asked) -> Answer:
+        """Return the answer of an unexpected failure, and tell of the incident."""
+        name = self._report(method, error, asked)
+        return self._failure(identity, incident_body(name), INTERNAL.http_status, asked)
+
+    def _failure(self, identity: Id, body: ErrorBody, http_status: int, asked: _Asked) -> Answer:
+        us_out = max(asked.us_in, asked.clock())
+        failure = Failure(
+            id=identity, error=body, usIn=asked.us_in, usOut=us_out, usDiff=us_out - asked.us_in,
+            testnet=self._testnet, as_of_seq=self._as_of_seq(asked),
+        )  # fmt: skip
+        return Answer(encode(failure), http_status)
+
+    def _as_of_seq(self, asked: _Asked) -> int | None:
+        """Return the sequence number of the desk's state; a desk that cannot say is an incident."""
+        try:
+            return asked.desk.as_of_seq()
+        except Exception as error:
+            self._report("", error, asked)
+            return None
+
+    def _report(self, method: str, error: Exception, asked: _Asked) -> str:
+        """Tell of an incident and return its name."""
+        name = f"{asked.us_in:x}-{next(self._incidents)}"
+        try:
+            self._on_incident(Incident(name, method, asked.session.key_id, asked.us_in, error))
+        except Exception:  # the caller's answer does not hang on whoever writes the log
+            return name
+        return name
+
+
+def permit(method: Method, session: Session) -> None:
+    """Raise RPCJ-E09 where nobody is proven and a method is private, RPCJ-E10 where the scope is missing.
+
+    >>> from steelyard.service.rpc.registry import NoParams
+    >>> cure = Method(name="private/cure", handler=print, params=NoParams, result=str, scope="risk",
+    ...               credits=1, is_private=True, summary="What restores an account")
+    >>> permit(cure, Session("desk", frozenset({"risk"}), None))
+    >>> permit(cure, Session("desk", frozenset({"read"}), None))
+    Traceback (most recent call last):
+    steelyard.service.rpc.errors.CallError: RPCJ-E10: the key does not have the scope risk \
+(method=private/cure, scope=risk). Rule: private/cure needs the scope risk. Cure: use a key that has it.
+    """
+    if method.scope == PUBLIC:
+        return
+    if session.is_anonymous:
+        raise CallError(
+            "RPCJ-E09", "nobody is proven to ask", rule="private methods answer proven callers",
+            cure="call public/auth first, or sign the request", method=method.name,
+        )  # fmt: skip
+    if method.scope not in session.scopes:
+        raise CallError(
+            "RPCJ-E10", f"the key does not have the scope {method.scope}",
+            rule=f"{method.name} needs the scope {method.scope}", cure="use a key that has it",
+            method=method.name, scope=method.scope,
+        )  # fmt: skip
