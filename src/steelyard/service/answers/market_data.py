@@ -1,0 +1,195 @@
+"""What anybody may ask of the market: instruments, index, ticker and time.
+
+Names and number habit of the published API of Deribit (docs.deribit.com, "Market Data"), so times are
+milliseconds there. All prices are in USD, of options too: instruments are stated as linear. What a stated
+market does not know (order books, statistics, tick sizes) is null or left out.
+"""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Any, Literal
+
+import msgspec
+
+from steelyard.margin.methods.core.instruments import Instruments
+from steelyard.margin.methods.moving_positions import expiry_of
+from steelyard.quantities.errors import SteelyardError
+from steelyard.service.answers.desk import Context
+from steelyard.service.answers.failures import unknown
+from steelyard.service.answers.tables import greeks_of
+from steelyard.terms.stated import Contract, Market, instant_us, parse_contract
+from steelyard.valuation.black76 import black76_price
+
+Kind = Literal["future", "option"]
+
+
+class TimeParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Parameters of public/get_time: none."""
+
+
+def get_time(params: TimeParams, context: Context) -> int:
+    """Return the time of the server, UTC milliseconds since 1970."""
+    del params
+    return context.time_us // 1_000
+
+
+class IndexParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Parameters of public/get_index_price: an index name such as btc_usd."""
+
+    index_name: str
+
+
+class IndexPrice(msgspec.Struct, frozen=True):
+    """The index price; nothing estimates a delivery price before its window, so that is the index too."""
+
+    index_price: float
+    estimated_delivery_price: float
+    as_of_seq: int
+
+
+def get_index_price(params: IndexParams, context: Context) -> IndexPrice:
+    """Return the price of an index. Errors: ANSW-E07."""
+    market = context.desk.market()
+    for name, stated in market.underlyings.items():
+        price = stated.index_price
+        if params.index_name == f"{name.lower()}_usd" and price is not None and isfinite(price):
+            return IndexPrice(price, price, context.desk.as_of_seq())
+    raise unknown(f"index {params.index_name!r}", "index_name")
+
+
+class InstrumentsParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Parameters of public/get_instruments; currency "any" or left out: all. A perpetual is a future."""
+
+    currency: str = "any"
+    kind: Kind | None = None
+    expired: bool = False
+
+
+class InstrumentView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An instrument; strike and option_type are an option's alone, a perpetual expires never."""
+
+    instrument_name: str
+    kind: Kind
+    base_currency: str
+    quote_currency: str
+    instrument_type: str
+    settlement_period: str
+    contract_size: float
+    is_active: bool
+    price_index: str
+    expiration_timestamp: int | None
+    as_of_seq: int
+    strike: float | None = None
+    option_type: Literal["call", "put"] | None = None
+
+
+def get_instruments(params: InstrumentsParams, context: Context) -> list[InstrumentView]:
+    """Return the instruments of a currency and kind, those that have not expired unless asked for."""
+    desk = context.desk
+    market, seq = desk.market(), desk.as_of_seq()
+    now = instant_us(market.as_of, "market.as_of") if market.as_of else 0
+    found = []
+    for name in desk.instruments():
+        try:
+            contract = parse_contract(name)
+        except SteelyardError:
+            continue
+        if params.currency not in ("any", contract.underlying):
+            continue
+        view = _view(contract, market, now, seq)
+        if params.kind in (None, view.kind) and view.is_active is not params.expired:
+            found.append(view)
+    return found
+
+
+def _view(contract: Contract, market: Market[float], now: int, seq: int) -> InstrumentView:
+    expiry = expiry_of(contract, market)
+    end = None if expiry is None else instant_us(expiry.expiry, "expiry")
+    is_option = contract.kind == "option"
+    return InstrumentView(
+        instrument_name=contract.name,
+        kind="option" if is_option else "future",
+        base_currency=contract.underlying,
+        quote_currency="USD",
+        instrument_type="linear",
+        settlement_period="perpetual" if contract.kind == "perpetual" else "expiry",
+        contract_size=1.0,
+        is_active=contract.kind == "perpetual" or (end is not None and end > now),
+        price_index=f"{contract.underlying.lower()}_usd",
+        expiration_timestamp=None if end is None else end // 1_000,
+        as_of_seq=seq,
+        strike=contract.strike if is_option else None,
+        option_type=("call" if contract.is_call else "put") if is_option else None,
+    )
+
+
+class TickerParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Parameters of public/ticker."""
+
+    instrument_name: str
+
+
+class Greeks(msgspec.Struct, frozen=True):
+    """Of one unit: delta in the underlying, gamma that per USD, vega USD a point, theta USD a day."""
+
+    delta: float | None
+    gamma: float | None
+    vega: float | None
+    theta: float | None
+
+
+class Ticker(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A market's numbers; timestamp: milliseconds of the market; mark_iv: per cent, as the venue has it."""
+
+    instrument_name: str
+    timestamp: int
+    state: str
+    mark_price: float | None
+    index_price: float | None
+    as_of_seq: int
+    underlying_price: float | None = None
+    underlying_index: str | None = None
+    mark_iv: float | None = None
+    interest_rate: float | None = None
+    greeks: Greeks | None = None
+
+
+def ticker(params: TickerParams, context: Context) -> Ticker:
+    """Return the mark of an instrument, and an option's volatility and Greeks. Errors: ANSW-E07."""
+    name = params.instrument_name
+    desk = context.desk
+    if name not in desk.instruments():
+        raise unknown(f"instrument {name!r}", "instrument_name")
+    market = desk.market()
+    instruments = Instruments(market, [name], ())
+    columns = instruments.columns
+    contract = parse_contract(name)
+    now = instant_us(market.as_of, "market.as_of") if market.as_of else 0
+    state = "open" if _view(contract, market, now, 0).is_active else "closed"
+    index = finite(columns["index"][0])
+    bare = Ticker(name, now // 1_000, state, None, index, desk.as_of_seq())
+    if contract.kind != "option":
+        mark = "perpetual_mark" if contract.kind == "perpetual" else "forward_price"
+        return msgspec.structs.replace(bare, mark_price=finite(columns[mark][0]))
+    forward, volatility = columns["forward_price"][0], columns["volatility"][0]
+    forward = columns["index"][0] if forward != forward else forward
+    premium = black76_price(
+        contract.is_call, forward, contract.strike, volatility, columns["tau"][0]
+    )
+    unit = [finite(each) for each in greeks_of(instruments, 1.0)[0]]
+    return msgspec.structs.replace(
+        bare,
+        mark_price=finite(premium),
+        underlying_price=finite(forward),
+        underlying_index=f"{contract.underlying}-{name.split('-')[1]}",
+        mark_iv=finite(100.0 * volatility),
+        interest_rate=finite(columns["expiry_rate"][0]),
+        greeks=Greeks(*unit[1:]),
+    )
+
+
+def finite(value: Any) -> float | None:
+    """Return a number as a float, None for what is none."""
+    number = float(value)
+    return number if isfinite(number) else None
