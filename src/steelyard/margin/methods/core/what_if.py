@@ -136,9 +136,12 @@ def reduced(prepared: Prepared, books: Books, kept: Floats) -> Books:
 def settled(evaluation: Evaluation) -> Books:
     """Return the books of an evaluation with each leg's unrealised profit stated as an amount.
 
-    So a trade at the mark leaves the profit made so far where it is.
+    So a trade at the mark leaves the profit made so far where it is. Under a method that keeps accounts
+    in coins the books stay as they are: its profit is no difference of prices.
     """
     books = evaluation.books
+    if evaluation.compiled.rules.settlement == "underlying":
+        return books
     gains = evaluation.column("pnl", 0)
     stated = books.stated | {"unrealised_pnl": np.array(gains)}
     return Books(
