@@ -131,7 +131,7 @@ def with_json() -> Callable[[bytes], bytes]:
 def models(pydantic: Any, form: str) -> tuple[Any, Any, Any]:
     """Return pydantic's models of request and answer, and the result that is answered."""
     create: Any = pydantic.create_model
-    position = create(
+    position: Any = create(
         "Position", instrument_name=(str, ...), quantity=(float, ...), entry_price=(float, ...)
     )
     params = (

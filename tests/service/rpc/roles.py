@@ -16,6 +16,7 @@ from steelyard.service.rpc.limits import Limits
 from steelyard.service.rpc.registry import Method, NoParams, Registry
 
 NOW_US = 1_767_225_600_000_000
+ADDRESS = "192.0.2.7"
 SECRET = "hunter2-in-a-connection-string"
 BULK = Limits(body_bytes_max=4 << 20, depth_max=8, elements_max=400_000)
 
@@ -118,8 +119,16 @@ def methods() -> list[Method]:
 
     return [
         made("public/get_time", get_time, NoParams, Time, "public"),
-        made("private/simulate_portfolio", simulate, Simulated, Margins, "simulate", credits=20),
-        made("private/count_rows", count_rows, Rows, int, "risk", limits=BULK),
+        made(
+            "private/simulate_portfolio",
+            simulate,
+            Simulated,
+            Margins,
+            "simulate",
+            credits=20,
+            touches="one",
+        ),
+        made("private/count_rows", count_rows, Rows, int, "risk", limits=BULK, touches="every"),
         made("private/break_down", break_down, Named, str, "read"),
     ]
 
@@ -128,7 +137,7 @@ class Service:
     """The dispatcher with a clock of 30 µs a look, and lists of what happened."""
 
     def __init__(
-        self, charge: Callable[[Session, Method, int], None] | None = None, **more: Any
+        self, charge: Callable[[Session, Method, int, str], object] | None = None, **more: Any
     ) -> None:
         self.charged: list[tuple[str, int]] = []
         self.incidents: list[Incident] = []
@@ -142,8 +151,9 @@ class Service:
             **more,
         )
 
-    def _charge(self, _session: Session, method: Method, time_us: int) -> None:
+    def _charge(self, _session: Session, method: Method, time_us: int, address: str) -> None:
         assert time_us >= NOW_US
+        assert address == ADDRESS
         self.charged.append((method.name, method.credits))
 
     def clock(self) -> int:
@@ -153,7 +163,7 @@ class Service:
     def send(self, raw: bytes, session: Session = TRADER) -> bytes | None:
         """Return the answer to bytes as it is on the wire."""
         desk: Any = self.desk
-        return self.dispatcher.answer(raw, session, desk, self.clock)
+        return self.dispatcher.answer(raw, session, desk, self.clock, address=ADDRESS)
 
     def ask(self, raw: bytes | str | object, session: Session = TRADER) -> Any:
         """Return the answer to a request, decoded; None where there is none."""
@@ -169,12 +179,14 @@ class Service:
     def status(self, raw: bytes, session: Session = TRADER) -> int:
         """Return the status of HTTP that goes with an answer."""
         desk: Any = self.desk
-        return self.dispatcher.respond(raw, session, desk, self.clock).http_status
+        return self.dispatcher.respond(raw, session, desk, self.clock, address=ADDRESS).http_status
 
     def get(self, path: str, pairs: list[tuple[str, str]], session: Session = TRADER) -> Any:
         """Return the answer to the GET form."""
         desk: Any = self.desk
-        told = self.dispatcher.respond_query(path, pairs, session, desk, self.clock).body
+        told = self.dispatcher.respond_query(
+            path, pairs, session, desk, self.clock, address=ADDRESS
+        ).body
         assert told is not None
         return read(told)
 

@@ -226,7 +226,7 @@ def test_RPCJ_010_credits_are_taken_after_access_and_before_params() -> None:
     service.call("private/simulate_portfolio", {"wrong": 1})
     assert service.charged == [("private/simulate_portfolio", 20)]
 
-    def refuse(session: Session, method: Any, time_us: int) -> None:
+    def refuse(session: Session, method: Any, time_us: int, address: str) -> None:
         raise Exhausted("ACCS-E40", "no credits", rule="r", cure="c", retry_after_us=70, cost=20)
 
     service = Service(charge=refuse)

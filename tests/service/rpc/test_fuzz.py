@@ -37,6 +37,22 @@ SOUND = [
 ]
 
 
+def without_times(answer: Any) -> Any:
+    """Return an answer without what differs between any two."""
+    if isinstance(answer, list):
+        return [without_times(each) for each in answer]
+    return answer and {k: v for k, v in answer.items() if k not in ("usIn", "usOut", "usDiff")}
+
+
+def check_one_pass(raw: bytes, session: Any) -> None:
+    """Fail unless decoding in one pass, and in steps, give the same answer."""
+    first, second = Service(), Service()
+    second.registry.decode_whole = lambda _body: None  # type: ignore[method-assign]
+    assert without_times(first.ask(raw, session)) == without_times(second.ask(raw, session))
+    assert first.desk.touched == second.desk.touched
+    assert first.charged == second.charged
+
+
 def check(service: Service, raw: bytes, session: Any) -> list[Any]:
     """Fail unless the bytes get what they must; return the answers."""
     answer = service.ask(raw, session)
@@ -62,6 +78,18 @@ def check_untouched(service: Service, raw: bytes, session: Any) -> None:
         assert touched == 0
     else:
         assert touched <= served + incidents or not answers
+
+
+@given(st.sampled_from(SOUND), st.permutations(["jsonrpc", "id", "method", "params"]), SESSIONS)
+def test_RPCJ_021_one_pass_answers_as_the_steps_do(
+    sound: dict[str, Any], keys: list[str], session: Any
+) -> None:
+    raw = json.dumps({key: sound[key] for key in keys if key in sound}).encode()
+    assert Service().registry.decode_whole(raw) is not None or "params" not in sound
+    check_one_pass(raw, session)
+    twice = b'{"method":"private/break_down","params":{"how":"refuse"},' + raw[1:]
+    check_one_pass(twice, session)
+    check_one_pass(raw[:-1] + b"," + twice[1:], session)
 
 
 @given(st.binary(max_size=200), SESSIONS)
@@ -98,7 +126,9 @@ def test_RPCJ_018_any_json(value: Any, session: Any) -> None:
 def test_RPCJ_018_sound_requests_with_a_key_exchanged(
     sound: dict[str, Any], key: str, value: Any, session: Any
 ) -> None:
-    check_untouched(Service(), json.dumps(sound | {key: value}).encode(), session)
+    raw = json.dumps(sound | {key: value}).encode()
+    check_untouched(Service(), raw, session)
+    check_one_pass(raw, session)
 
 
 @given(st.sampled_from(SOUND[1:4]), st.data(), VALUES, SESSIONS)
@@ -107,7 +137,9 @@ def test_RPCJ_018_sound_requests_with_a_parameter_exchanged(
 ) -> None:
     names = ["currency", "simulated_positions", "add_positions", "steps", "rows", "how", ""]
     params = sound["params"] | {data.draw(st.sampled_from(names)): value}
-    check_untouched(Service(), json.dumps(sound | {"params": params}).encode(), session)
+    raw = json.dumps(sound | {"params": params}).encode()
+    check_untouched(Service(), raw, session)
+    check_one_pass(raw, session)
 
 
 @given(st.sampled_from(SOUND), st.data(), SESSIONS)
@@ -119,6 +151,7 @@ def test_RPCJ_018_sound_requests_cut_doubled_and_flipped(
     end = data.draw(st.integers(start, len(raw)))
     put = data.draw(st.binary(max_size=4) | st.just(raw[start:end] * 2) | st.just(raw))
     check_untouched(Service(), raw[:start] + put + raw[end:], session)
+    check_one_pass(raw[:start] + put + raw[end:], session)
 
 
 @given(

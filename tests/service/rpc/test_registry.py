@@ -12,9 +12,10 @@ import msgspec
 import pytest
 
 from steelyard.quantities.errors import TermsError
+from steelyard.service.access.matrix import Matrix, Row
 from steelyard.service.rpc.discover import DISCOVER, described
 from steelyard.service.rpc.query import text_fields
-from steelyard.service.rpc.registry import Method, NoParams, Registry, Row
+from steelyard.service.rpc.registry import Method, NoParams, Registry
 from tests.service.rpc.roles import TRADER, Service, check_answer, methods
 
 SOUND: dict[str, Any] = {
@@ -46,6 +47,12 @@ class Keyed(msgspec.Struct):
     """A result with numbers as keys."""
 
     ratios: dict[float, int]
+
+
+class Whose(msgspec.Struct):
+    """Params that name an account."""
+
+    account: str
 
 
 class Side(enum.Enum):
@@ -88,6 +95,11 @@ class Wide(msgspec.Struct, rename="camel"):
         ({"summary": ""}, "RPCJ-E22"),
         ({"summary": "two\nlines"}, "RPCJ-E22"),
         ({"handler": "print"}, "RPCJ-E22"),
+        ({"params": Whose}, "RPCJ-E22"),
+        (
+            {"name": "public/answer", "is_private": False, "scope": "public", "touches": "every"},
+            "RPCJ-E22",
+        ),
         ({"params": dict}, "RPCJ-E23"),
         ({"params": Listed}, "RPCJ-E23"),
         ({"result": complex}, "RPCJ-E23"),
@@ -110,13 +122,16 @@ def test_RPCJ_015_name_twice_is_refused() -> None:
 def test_RPCJ_015_every_method_has_a_row() -> None:
     registry = Service().registry
     assert registry.rows() == (
-        Row("public/get_time", False, "public", 1),
-        Row("private/simulate_portfolio", True, "simulate", 20),
-        Row("private/count_rows", True, "risk", 1),
-        Row("private/break_down", True, "read", 1),
-        Row("rpc.discover", False, "public", 1),
+        Row("public/get_time", "public", "none"),
+        Row("private/simulate_portfolio", "simulate", "one"),
+        Row("private/count_rows", "risk", "every"),
+        Row("private/break_down", "read", "none"),
+        Row("rpc.discover", "public", "none"),
     )
     assert len(registry) == len(registry.rows())
+    assert {cell.endpoint for cell in Matrix(registry.rows()).cells()} == {
+        method.name for method in registry
+    }
 
 
 @pytest.mark.parametrize("kind", [Money, Keyed, Decimal, list[Decimal], dict[Decimal, str]])

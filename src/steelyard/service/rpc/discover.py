@@ -11,8 +11,9 @@ from typing import Any
 
 import msgspec
 
+from steelyard.service.access.matrix import PUBLIC
 from steelyard.service.rpc.errors import TABLE
-from steelyard.service.rpc.registry import PUBLIC, Method, NoParams, Registry
+from steelyard.service.rpc.registry import Method, NoParams, Registry
 
 DISCOVER = "rpc.discover"
 OPENRPC_VERSION = "1.3.2"
@@ -68,6 +69,7 @@ def _method(
         "result": {"name": "result", "schema": result},
         "x-private": method.is_private,
         "x-scope": method.scope,
+        "x-touches": method.touches,
         "x-credits": method.credits,
         "x-limits": msgspec.to_builtins(method.limits),
     }

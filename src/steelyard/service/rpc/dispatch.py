@@ -11,21 +11,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from itertools import count
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from steelyard.quantities.errors import InputError, SteelyardError
+from steelyard.service.access.matrix import PUBLIC
 from steelyard.service.access.session import Session
 from steelyard.service.answers.desk import Context, Desk
 from steelyard.service.rpc.errors import INTERNAL_ERROR as INTERNAL
 from steelyard.service.rpc.errors import CallError, body_of, incident_body, published
 from steelyard.service.rpc.limits import Limits, check_limits
 from steelyard.service.rpc.messages import (
+    Envelope,
     ErrorBody,
     Failure,
     Id,
-    Request,
     Response,
     check_text,
     decode_batch,
@@ -36,7 +37,7 @@ from steelyard.service.rpc.messages import (
 )
 from steelyard.service.rpc.params import decode_params
 from steelyard.service.rpc.query import from_query
-from steelyard.service.rpc.registry import PUBLIC, Method, Registry
+from steelyard.service.rpc.registry import Entry, Method, Registry
 
 BATCH_REQUESTS_MAX = 50
 OK, NO_CONTENT = 200, 204
@@ -44,8 +45,8 @@ OK, NO_CONTENT = 200, 204
 Clock = Callable[[], int]
 """Returns UTC microseconds since 1970."""
 
-Charge = Callable[[Session, Method, int], None]
-"""(session, method, time_us): takes the credits of a call, or raises the error that refuses it."""
+Charge = Callable[[Session, Method, int, str], object]
+"""(session, method, time_us, address): takes the credits of a call, or raises the error that refuses it."""
 
 
 class Incident(NamedTuple):
@@ -73,6 +74,7 @@ class _Asked(NamedTuple):
     clock: Clock
     us_in: int
     ceiling: Limits
+    address: str
 
 
 class Dispatcher:
@@ -121,13 +123,20 @@ lists","cure":"did you mean public/test?","where":{"method":"public/rest"},"near
         self._batch_requests_max = batch_requests_max
         self._incidents = count(1)
 
-    def answer(self, raw: bytes, session: Session, desk: Desk, clock: Clock) -> bytes | None:
-        """Return the answer to a request or a batch, None where only notifications were sent."""
-        return self.respond(raw, session, desk, clock).body
+    def answer(
+        self, raw: bytes, session: Session, desk: Desk, clock: Clock, *, address: str = ""
+    ) -> bytes | None:
+        """Return the answer to a request or a batch, None where only notifications were sent.
 
-    def respond(self, raw: bytes, session: Session, desk: Desk, clock: Clock) -> Answer:
+        address: where it came from, for whom credits are counted that nobody is proven to own.
+        """
+        return self.respond(raw, session, desk, clock, address=address).body
+
+    def respond(
+        self, raw: bytes, session: Session, desk: Desk, clock: Clock, *, address: str = ""
+    ) -> Answer:
         """Return the answer with its status of HTTP; a batch that is read has 200."""
-        asked = self._asked(session, desk, clock)
+        asked = self._asked(session, desk, clock, address)
         try:
             try:
                 check_limits(raw, asked.ceiling)
@@ -148,21 +157,23 @@ lists","cure":"did you mean public/test?","where":{"method":"public/rest"},"near
         session: Session,
         desk: Desk,
         clock: Clock,
+        *,
+        address: str = "",
     ) -> Answer:
         """Return the answer to a path and query pairs, the GET form; its id is null."""
-        asked = self._asked(session, desk, clock)
+        asked = self._asked(session, desk, clock, address)
         try:
             try:
                 request = from_query(self.registry, path, pairs)
             except SteelyardError as error:
                 return self._refused(None, error, asked)
-            return self._served(request, None, asked)
+            return self._served(request.method, request, request.params, None, asked)
         except Exception as error:
             return self._failed(None, "", error, asked)
 
-    def _asked(self, session: Session, desk: Desk, clock: Clock) -> _Asked:
+    def _asked(self, session: Session, desk: Desk, clock: Clock, address: str) -> _Asked:
         scopes: frozenset[str] = frozenset() if session.is_anonymous else session.scopes
-        return _Asked(session, desk, clock, clock(), self.registry.ceiling(scopes))
+        return _Asked(session, desk, clock, clock(), self.registry.ceiling(scopes), address)
 
     def _batch(self, raw: bytes, asked: _Asked) -> Answer:
         """Return the answers to the members of a batch, in their order. Errors: RPCJ-E04, RPCJ-E06."""
@@ -178,34 +189,54 @@ lists","cure":"did you mean public/test?","where":{"method":"public/rest"},"near
         return Answer(b"[" + b",".join(told) + b"]", OK) if told else Answer(None, NO_CONTENT)
 
     def _one(self, raw: bytes, asked: _Asked) -> Answer:
+        """Return the answer to one request; a sound one is decoded in one pass."""
+        whole = self.registry.decode_whole(raw)
+        if whole is not None:
+            entry, envelope, params = whole
+            return self._served(entry.method.name, envelope, (entry, params), raw, asked)
         try:
             request = decode_request(raw)
         except SteelyardError as error:
             return self._refused(read_id(raw), error, asked)
-        return self._served(request, raw, asked)
+        return self._served(request.method, request, request.params, raw, asked)
 
-    def _served(self, request: Request, raw: bytes | None, asked: _Asked) -> Answer:
-        """Return the answer of a request; raw: its bytes where their limits are still to be checked."""
+    def _served(
+        self,
+        name: str,
+        request: Envelope,
+        given: msgspec.Raw | tuple[Entry, Any],
+        raw: bytes | None,
+        asked: _Asked,
+    ) -> Answer:
+        """Return the answer of a request.
+
+        given: its params as text, or its method and params where they are decoded. raw: its bytes where
+        the method's limits are still to be checked.
+        """
         identity = None if isinstance(request.id, msgspec.UnsetType) else request.id
         try:
-            answer = self._told(identity, self._result(request, raw, asked), asked)
+            if isinstance(given, tuple):
+                entry, params = given
+                self._admit(entry.method, raw, asked)
+            else:
+                entry = self.registry.find(name)
+                self._admit(entry.method, raw, asked)
+                params = decode_params(entry, given)
+            context = Context(asked.session, asked.desk, asked.us_in)
+            result = msgspec.Raw(encode(entry.method.handler(params, context)))
+            answer = self._told(identity, result, asked)
         except SteelyardError as error:
             answer = self._refused(identity, error, asked)
         except Exception as error:
-            answer = self._failed(identity, request.method, error, asked)
+            answer = self._failed(identity, name, error, asked)
         return Answer(None, NO_CONTENT) if request.is_notification else answer
 
-    def _result(self, request: Request, raw: bytes | None, asked: _Asked) -> msgspec.Raw:
-        """Return the result of a request as JSON, or raise what refuses it."""
-        entry = self.registry.find(request.method)
-        method = entry.method
+    def _admit(self, method: Method, raw: bytes | None, asked: _Asked) -> None:
+        """Raise what refuses a call before its params are looked at; take its credits."""
         if raw is not None and method.limits != asked.ceiling:
             check_limits(raw, method.limits)
         permit(method, asked.session)
-        self._charge(asked.session, method, asked.us_in)
-        params = decode_params(entry, request.params)
-        context = Context(asked.session, asked.desk, asked.us_in)
-        return msgspec.Raw(encode(method.handler(params, context)))
+        self._charge(asked.session, method, asked.us_in, asked.address)
 
     def _told(self, identity: Id, result: msgspec.Raw, asked: _Asked) -> Answer:
         us_out = max(asked.us_in, asked.clock())

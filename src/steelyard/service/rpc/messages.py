@@ -30,26 +30,31 @@ _INT64 = 2**63
 NO_PARAMS = msgspec.Raw(b"{}")
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """One request; `params` is still text, since only the method knows what it holds.
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    """What every request has beside its method and params.
 
     id: an integer of 64 bits, a string of at most 256 characters, or null; UNSET in a notification.
     """
 
     jsonrpc: Literal["2.0"]
-    method: Annotated[str, msgspec.Meta(min_length=1, max_length=METHOD_CHARACTERS_MAX)]
     id: (
         Annotated[int, msgspec.Meta(ge=-_INT64, le=_INT64 - 1)]
         | Annotated[str, msgspec.Meta(max_length=ID_CHARACTERS_MAX)]
         | msgspec.UnsetType
         | None
     ) = msgspec.UNSET
-    params: msgspec.Raw = NO_PARAMS
 
     @property
     def is_notification(self) -> bool:
         """Return whether no answer is wanted."""
         return self.id is msgspec.UNSET
+
+
+class Request(Envelope, frozen=True, kw_only=True):
+    """One request; `params` is still text, since only the method knows what it holds."""
+
+    method: Annotated[str, msgspec.Meta(min_length=1, max_length=METHOD_CHARACTERS_MAX)]
+    params: msgspec.Raw = NO_PARAMS
 
 
 class Response(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,17 +13,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Union
 
 import msgspec
 from msgspec import inspect
 
 from steelyard.quantities.errors import TermsError
+from steelyard.service.access.matrix import PUBLIC, Row, Touches
 from steelyard.service.access.session import SCOPES
 from steelyard.service.rpc.errors import CallError
 from steelyard.service.rpc.limits import DEFAULT_LIMITS, Limits
+from steelyard.service.rpc.messages import Envelope
 
-PUBLIC = "public"
 NEAREST_MAX = 3
 LIKENESS_MIN = 0.4
 CEILINGS_MAX = 64  # sets of scopes whose ceiling is kept; five scopes have 32
@@ -42,7 +43,8 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
     """One method of the service.
 
     handler: (params, context) → result. params: a struct; result: any type that the wire carries.
-    scope: one of the scopes, or "public". credits: what a call costs. limits: of its request's body.
+    scope: one of the scopes, or "public". credits: what a call costs. touches: no account, the one that its
+    params name, or every one. limits: of its request's body.
     """
 
     name: str
@@ -53,24 +55,16 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
     credits: int
     is_private: bool
     summary: str
+    touches: Touches = "none"
     limits: Limits = DEFAULT_LIMITS
 
 
 class Entry(NamedTuple):
-    """A method with what is made once for it; decode reads its params."""
+    """A method with what is made once for it: what decodes its params, and its name in pairs of letters."""
 
     method: Method
     decode: Callable[[Any], Any]
     pairs: frozenset[str]
-
-
-class Row(NamedTuple):
-    """A row of the matrix of access."""
-
-    name: str
-    is_private: bool
-    scope: str
-    credits: int
 
 
 class Registry:
@@ -82,7 +76,7 @@ class Registry:
     ...               result=Version, scope="public", credits=0, is_private=False, summary="Says who answers")
     >>> methods = Registry([test])
     >>> methods.rows()
-    (Row(name='public/test', is_private=False, scope='public', credits=0),)
+    (Row(endpoint='public/test', scope='public', touches='none'),)
     >>> methods.find("public/tset")
     Traceback (most recent call last):
     steelyard.service.rpc.errors.CallError: RPCJ-E07: there is no method 'public/tset' \
@@ -97,6 +91,9 @@ class Registry:
             _check(method)
             decoder = msgspec.json.Decoder(method.params)
             self._entries[method.name] = Entry(method, decoder.decode, _pairs(method.name))
+        self._entries_of_wholes = {_whole(entry.method): entry for entry in self._entries.values()}
+        wholes: Any = Union[tuple(self._entries_of_wholes)] if self._entries else Envelope  # noqa: UP007
+        self._decode_whole = msgspec.json.Decoder(wholes).decode
         self._ceilings: dict[frozenset[str], Limits] = {}
 
     def __iter__(self) -> Iterator[Method]:
@@ -114,9 +111,25 @@ class Registry:
             raise self._unknown(name)
         return entry
 
+    def decode_whole(self, body: bytes) -> tuple[Entry, Envelope, Any] | None:
+        """Return (entry, request, params) of a sound request in one pass, None where anything is unfit.
+
+        The steps one after another read the body twice: for a method's name, then for its params. They
+        say what is wrong with a request, and this only that it is not sound.
+        """
+        try:
+            whole = self._decode_whole(body)
+        except (msgspec.MsgspecError, ValueError):
+            return None
+        entry = self._entries_of_wholes.get(type(whole))
+        return None if entry is None else (entry, whole, whole.params)
+
     def rows(self) -> tuple[Row, ...]:
         """Return the rows of the matrix of access, one a method."""
-        return tuple(Row(m.name, m.is_private, m.scope, m.credits) for m in self)
+        return tuple(
+            msgspec.convert({"endpoint": m.name, "scope": m.scope, "touches": m.touches}, Row)
+            for m in self
+        )
 
     def ceiling(self, scopes: frozenset[str]) -> Limits:
         """Return the widest limits among the methods that a session of these scopes may call.
@@ -149,6 +162,14 @@ class Registry:
             rule="a method is one of those that rpc.discover lists", cure=cure, nearest=nearest,
             method=name,
         )  # fmt: skip
+
+
+def _whole(method: Method) -> Any:
+    """Return the struct of a method's requests, told from the others by `method`."""
+    return msgspec.defstruct(
+        "Whole", [("params", method.params)], bases=(Envelope,), tag_field="method", tag=method.name,
+        frozen=True, kw_only=True,
+    )  # fmt: skip
 
 
 def _pairs(name: str) -> frozenset[str]:
@@ -187,6 +208,16 @@ def _check(method: Method) -> None:
             "its summary is none",
             "a summary is a line",
         ),
+        (
+            method.touches != "none" or not {"account", "accounts"} & _names(method.params),
+            "its params name an account and it touches none",
+            "touches says one or every where an account is named",
+        ),
+        (
+            is_private or method.touches == "none",
+            "it is public and touches accounts",
+            "accounts are private",
+        ),
         (callable(method.handler), "its handler cannot be called", "a handler is a function"),
     ):
         if not holds:
@@ -206,6 +237,11 @@ def _check(method: Method) -> None:
                 "RPCJ-E23", name, "a decimal, or a number as a key, is not null where it is NaN",
                 "money is a string that integers were written to; keys are strings or integers",
             )  # fmt: skip
+
+
+def _names(params: Any) -> frozenset[str]:
+    """Return the names of a struct's fields on the wire, none of what is no struct."""
+    return frozenset(getattr(params, "__struct_encode_fields__", ()))
 
 
 def _inner(kind: inspect.Type) -> Iterator[inspect.Type]:
