@@ -14,9 +14,18 @@ import pytest
 from steelyard.quantities.errors import TermsError
 from steelyard.service.access.matrix import Matrix, Row
 from steelyard.service.rpc.discover import DISCOVER, described
+from steelyard.service.rpc.dispatch import Dispatcher
 from steelyard.service.rpc.query import text_fields
 from steelyard.service.rpc.registry import Method, NoParams, Registry
-from tests.service.rpc.roles import TRADER, Service, check_answer, methods
+from tests.service.rpc.roles import (
+    TRADER,
+    RememberingDesk,
+    Service,
+    check_answer,
+    methods,
+    read,
+    request,
+)
 
 SOUND: dict[str, Any] = {
     "name": "private/answer", "handler": print, "params": NoParams, "result": float,
@@ -28,6 +37,13 @@ class Money(msgspec.Struct):
     """A result with a decimal deep within."""
 
     rows: list[dict[str, tuple[int, Decimal | None]]]
+    note: str = ""
+
+
+class Priced(msgspec.Struct):
+    """Params with decimals."""
+
+    ticks: dict[str, list[Decimal]]
 
 
 class Tree(msgspec.Struct):
@@ -134,13 +150,50 @@ def test_RPCJ_015_every_method_has_a_row() -> None:
     }
 
 
-@pytest.mark.parametrize("kind", [Money, Keyed, Decimal, list[Decimal], dict[Decimal, str]])
-def test_RPCJ_014_types_that_could_write_nan_are_refused(kind: Any) -> None:
+@pytest.mark.parametrize("kind", [Keyed, dict[Decimal, str], list[dict[float, int]]])
+def test_RPCJ_014_numbers_as_keys_are_refused(kind: Any) -> None:
     with pytest.raises(TermsError, match="RPCJ-E23"):
         Registry([Method(**(SOUND | {"result": kind}))])
-    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        with pytest.raises(TermsError, match="RPCJ-E23"):
-            Registry([Method(**(SOUND | {"params": kind}))])
+    with pytest.raises(TermsError, match="RPCJ-E23"):
+        Registry([Method(**(SOUND | {"params": Keyed}))])
+
+
+def asked_for_money(text: str, told: str) -> tuple[Any, int]:
+    """Return the answer of a method with decimals on both sides, and how often it was served."""
+    served: list[Any] = []
+
+    def handler(params: Priced, _context: object) -> Money:
+        served.append(params)
+        return Money([{"a": (1, Decimal(told)), "b": (2, None)}], "NaN")
+
+    method = Method(**(SOUND | {"handler": handler, "params": Priced, "result": Money}))
+    service = Dispatcher(Registry([method]), charge=lambda *_call: None, on_incident=served.append)
+    raw = json.dumps(request("private/answer", {"ticks": {"x": ["0.5", text]}})).encode()
+    desk: Any = RememberingDesk()
+    return read(service.answer(raw, TRADER, desk, lambda: 1) or b""), len(served)
+
+
+@pytest.mark.parametrize("text", ["NaN", "-nan", "sNaN", "NaN7", "Infinity", "-inf"])
+def test_RPCJ_014_decimals_that_are_no_numbers_are_null_or_refused(text: str) -> None:
+    answer, served = asked_for_money("1.25", text)
+    assert answer["result"] == {"rows": [{"a": [1, None], "b": [2, None]}], "note": "NaN"}
+    assert served == 1
+    answer, served = asked_for_money(text, "1.25")
+    assert (answer["error"]["code"], answer["error"]["data"]["param"]) == (-32602, "ticks.x[1]")
+    assert served == 0
+
+
+def test_RPCJ_014_decimals_of_no_stated_type_are_null_as_well() -> None:
+    method = Method(**(SOUND | {"handler": lambda *_: [Decimal("NaN"), 1.5], "result": list[Any]}))
+    service = Dispatcher(Registry([method]), charge=lambda *_: None, on_incident=print)
+    desk: Any = RememberingDesk()
+    raw = json.dumps(request("private/answer")).encode()
+    assert read(service.answer(raw, TRADER, desk, lambda: 1) or b"")["result"] == [None, 1.5]
+
+
+def test_RPCJ_014_decimals_are_text_with_all_their_digits() -> None:
+    answer, _ = asked_for_money("1.25", "12345678901234567890.10")
+    assert answer["result"]["rows"][0]["a"] == [1, "12345678901234567890.10"]
 
 
 def test_RPCJ_015_result_may_hold_itself() -> None:

@@ -19,6 +19,7 @@ from steelyard.quantities.errors import InputError, SteelyardError
 from steelyard.service.access.matrix import PUBLIC
 from steelyard.service.access.session import Session
 from steelyard.service.answers.desk import Context, Desk
+from steelyard.service.rpc.decimals import check_finite, encode_finite
 from steelyard.service.rpc.errors import INTERNAL_ERROR as INTERNAL
 from steelyard.service.rpc.errors import CallError, body_of, incident_body, published
 from steelyard.service.rpc.limits import Limits, check_limits
@@ -222,9 +223,12 @@ lists","cure":"did you mean public/test?","where":{"method":"public/rest"},"near
                 entry = self.registry.find(name)
                 self._admit(entry.method, raw, asked)
                 params = decode_params(entry, given)
+            if entry.has_decimal_params:
+                check_finite(params)
             context = Context(asked.session, asked.desk, asked.us_in)
-            result = msgspec.Raw(encode(entry.method.handler(params, context)))
-            answer = self._told(identity, result, asked)
+            found = entry.method.handler(params, context)
+            result = encode_finite(found) if entry.has_decimal_result else encode(found)
+            answer = self._told(identity, msgspec.Raw(result), asked)
         except SteelyardError as error:
             answer = self._refused(identity, error, asked)
         except Exception as error:

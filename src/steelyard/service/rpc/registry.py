@@ -1,7 +1,7 @@
 """The methods of the service: each with its handler, its types, its scope and its cost.
 
 A method is refused where its name, its scope and its being private do not agree, where it takes or gives
-what could be NaN on the wire, or where another has its name. Nothing is registered later: what the registry
+what the wire cannot carry, or where another has its name. Nothing is registered later: what the registry
 holds is what `rpc.discover` lists and what the matrix of access has rows for.
 
 RPCJ-E21 two methods have one name
@@ -60,11 +60,17 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Entry(NamedTuple):
-    """A method with what is made once for it: what decodes its params, and its name in pairs of letters."""
+    """A method with what is made once for it.
+
+    decode: reads its params. pairs: its name in pairs of letters. has_decimal_params, has_decimal_result:
+    whether a Decimal may be within.
+    """
 
     method: Method
     decode: Callable[[Any], Any]
     pairs: frozenset[str]
+    has_decimal_params: bool
+    has_decimal_result: bool
 
 
 class Registry:
@@ -89,8 +95,13 @@ class Registry:
             if method.name in self._entries:
                 raise _unfit("RPCJ-E21", method.name, "it is there twice", "a name has one method")
             _check(method)
-            decoder = msgspec.json.Decoder(method.params)
-            self._entries[method.name] = Entry(method, decoder.decode, _pairs(method.name))
+            self._entries[method.name] = Entry(
+                method,
+                msgspec.json.Decoder(method.params).decode,
+                _pairs(method.name),
+                _has_decimal(method.params),
+                _has_decimal(method.result),
+            )
         self._entries_of_wholes = {_whole(entry.method): entry for entry in self._entries.values()}
         wholes: Any = Union[tuple(self._entries_of_wholes)] if self._entries else Envelope  # noqa: UP007
         self._decode_whole = msgspec.json.Decoder(wholes).decode
@@ -230,13 +241,19 @@ def _check(method: Method) -> None:
     if not isinstance(params, inspect.StructType) or params.array_like:
         raise _unfit("RPCJ-E23", name, "params are no object", "params are a struct with names")
     for found in (*_inner(params), *_inner(result)):
-        if isinstance(found, inspect.DecimalType) or (
-            isinstance(found, inspect.DictType) and isinstance(found.key_type, _NUMBER_KEYS)
-        ):
+        if isinstance(found, inspect.DictType) and isinstance(found.key_type, _NUMBER_KEYS):
             raise _unfit(
-                "RPCJ-E23", name, "a decimal, or a number as a key, is not null where it is NaN",
-                "money is a string that integers were written to; keys are strings or integers",
+                "RPCJ-E23", name, "a number as a key is not null where it is NaN",
+                "keys are strings or integers",
             )  # fmt: skip
+
+
+def _has_decimal(kind: Any) -> bool:
+    """Return whether a Decimal may be within a type."""
+    return any(
+        isinstance(found, inspect.DecimalType | inspect.AnyType)
+        for found in _inner(inspect.type_info(kind))
+    )
 
 
 def _names(params: Any) -> frozenset[str]:
