@@ -182,15 +182,15 @@ def test_ANSW_016_the_parts_sum_to_the_requirement() -> None:
     scope = scope_of(ask, None, None)
     whole = explanation_of(case_of(ask, scope), scope.document, names_strategies=True)
     assert whole is not None
-    assert (found.initial_margin, found.parts) == (whole.initial, whole.parts)
+    assert msgspec.to_builtins(found.parts) == msgspec.to_builtins(whole.parts)
     initial = Decimal(0)
     for part in found.parts:
-        initial += part.initial
-    assert initial == found.initial_margin
+        initial += Decimal(part.initial)
+    assert initial == Decimal(found.initial_margin) == whole.initial
     assert found.strategies is not None
     assert found.strategies["strategies"]
     body = msgspec.json.decode(msgspec.json.encode(found))
-    assert body["initial_margin"] == str(found.initial_margin)
+    assert body["initial_margin"] == found.initial_margin
     assert (body["currency"], body["method"]) == ("USD", "paradex-pm")
 
 
@@ -198,8 +198,9 @@ def test_ANSW_017_a_cure_is_that_of_the_library() -> None:
     ask = context("paradex-pm", amy=holder(10_000.0, BTC_PERPETUAL=1.0))
     found = cure(CureParams(), ask)
     scope = scope_of(ask, None, None)
-    assert found.cures == cures_of(case_of(ask, scope), scope.document)
-    assert found.cures.deposits[0].amount == Decimal("1200.000000")
+    whole = cures_of(case_of(ask, scope), scope.document)
+    assert msgspec.to_builtins(found.cures) == msgspec.to_builtins(whole)
+    assert found.cures.deposits[0].amount == "1200.000000"
     assert found.as_of_seq == 7
     assert msgspec.json.encode(found)
     with pytest.raises(InputError, match="ANSW-E01"):
@@ -227,15 +228,29 @@ def test_ANSW_018_a_comparison_has_a_row_a_method_and_says_why_one_is_silent() -
 
 def test_ANSW_019_critical_prices_are_those_of_the_library() -> None:
     ask = context("paradex-pm", amy=holder(7_000.0, BTC_PERPETUAL=1.0))
-    found = critical(CriticalParams(tick=Decimal("0.5")), ask)
+    found = critical(CriticalParams(tick="0.5"), ask)
     scope = scope_of(ask, None, None)
-    assert found.prices == critical_prices(case_of(ask, scope), scope.document, tick=Decimal("0.5"))
-    assert found.prices[0].liquidation_below == Decimal("68478.0")
+    whole = critical_prices(case_of(ask, scope), scope.document, tick=Decimal("0.5"))
+    assert msgspec.to_builtins(found.prices) == msgspec.to_builtins(whole)
+    assert found.prices[0].liquidation_below == "68478.0"
     body = msgspec.json.decode(msgspec.json.encode(found))
     assert body["prices"][0]["liquidation_below"] == "68478.0"
     for reach in (101.0, float("inf"), float("nan")):
         with pytest.raises(InputError, match="ANSW-E05"):
             critical(CriticalParams(reach=reach), ask)
+    with pytest.raises(InputError, match="ANSW-E05"):
+        critical(CriticalParams(tick="half"), ask)
+    for tick in ("0", "-1", "NaN", "1e9"):
+        with pytest.raises(InputError, match="METH-E05"):
+            critical(CriticalParams(tick=tick), ask)
+
+
+def test_ANSW_019_exact_methods_go_over_the_wire() -> None:
+    ask = context("dydx-v4", amy=holder(3_000.0, BTC_PERPETUAL=1.0))
+    body = msgspec.json.decode(msgspec.json.encode(cure(CureParams(), ask)))
+    assert isinstance(body["cures"]["requirement"], str)
+    assert msgspec.json.encode(explain(ExplainParams(), ask))
+    assert msgspec.json.encode(critical(CriticalParams(), ask))
 
 
 def test_ANSW_020_the_market_in_the_names_of_the_venue() -> None:

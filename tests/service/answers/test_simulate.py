@@ -19,6 +19,7 @@ from steelyard.service.answers.portfolio import (
     SimulateParams,
     SummaryParams,
     _asked,
+    estimate_liquidation,
     get_account_summary,
     simulate_portfolio,
     simulation_of,
@@ -285,12 +286,16 @@ def test_ANSW_009_every_answer_says_whose_when_and_by_which_document() -> None:
 def test_ANSW_010_the_liquidation_ratio_states_its_direction() -> None:
     # 1 BTC long at 70,000 with 7,000: p − 63,000 must be 8 % of p, liquidated at 63,000 / 0.92.
     ask = context("paradex-pm", amy=holder(7_000.0, BTC_PERPETUAL=1.0))
-    found = get_account_summary(SummaryParams(estimate_liquidation=True), ask)
+    found = estimate_liquidation(SimulateParams(), ask)
     assert found.estimated_liquidation_ratio == pytest.approx(63_000 / 0.92 / 70_000, abs=1e-5)
     assert found.estimated_liquidation_direction_map == {"btc_usd": "falling"}
     assert get_account_summary(SummaryParams(), ask).estimated_liquidation_ratio is None
+    reduced = SimulateParams("USD", True, {"BTC-PERPETUAL": -0.5})
+    later = estimate_liquidation(reduced, ask)  # half a one: 0.5·p − 28,000 must be 4 % of p
+    assert later.estimated_liquidation_ratio == pytest.approx(28_000 / 0.46 / 70_000, abs=1e-5)
+    assert later.initial_margin == simulate_portfolio(reduced, ask).initial_margin
     short = context("paradex-pm", amy=holder(7_000.0, BTC_PERPETUAL=-1.0))
-    rising = get_account_summary(SummaryParams(estimate_liquidation=True), short)
+    rising = estimate_liquidation(SimulateParams(), short)
     assert rising.estimated_liquidation_ratio > 1.0  # type: ignore[operator]
     assert rising.estimated_liquidation_direction_map == {"btc_usd": "rising"}
 

@@ -1,4 +1,5 @@
-"""What a portfolio needs: `private/simulate_portfolio` and `private/get_account_summary`.
+"""What a portfolio needs: `private/simulate_portfolio`, `private/get_account_summary`, and ours,
+`private/estimate_liquidation`.
 
 Field names and number habit are those of the published API of Deribit (docs.deribit.com, "Account
 Management"), so that its clients parse the answer: amounts are JSON numbers in `currency`, null where a
@@ -52,8 +53,7 @@ class SimulateParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     whether the simulated positions join those held, or stand alone beside the account's balances.
     simulated_positions: signed quantities in units of the underlying, an object, pairs, or the object as
     JSON text. They are traded at the mark, so equity stays as it is. account, method, version: ours; the
-    key's only account and the account's own method if left out. estimate_liquidation: also look for the
-    liquidation prices, which takes a thousand times as long.
+    key's only account and the account's own method if left out.
     """
 
     currency: str | None = None
@@ -62,7 +62,6 @@ class SimulateParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     account: str | None = None
     method: str | None = None
     version: str | None = None
-    estimate_liquidation: bool = False
 
 
 class SummaryParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -76,7 +75,6 @@ class SummaryParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     account: str | None = None
     method: str | None = None
     version: str | None = None
-    estimate_liquidation: bool = False
 
 
 class Portfolio(Head, frozen=True, kw_only=True):
@@ -87,8 +85,9 @@ class Portfolio(Head, frozen=True, kw_only=True):
     delta and gamma are null where there are several: see the maps, by index name. margin_ratio:
     margin_balance / maintenance_margin, null without a requirement, liquidatable below 1.
     estimated_liquidation_ratio: the nearest liquidation price / the present price of the only underlying,
-    null where there is none or it was not asked for; by index name in the map, and there the direction in
-    which it lies: falling (below the present price) or rising.
+    null where there is none; by index name in the map, and there the direction in which it lies: falling
+    (below the present price) or rising. It takes a thousand times as long as all the rest, so it stands in
+    the answer of private/estimate_liquidation alone and is null in the others.
     """
 
     balance: float
@@ -126,13 +125,30 @@ def simulate_portfolio(params: SimulateParams, context: Context) -> Portfolio:
     ANSW-E01 to ANSW-E06.
     """
     sizes = sizes_of(params.simulated_positions)
-    return _portfolio(context, _scope(params, context), sizes, params.estimate_liquidation)
+    return _portfolio(context, _scope(params, context), sizes)
 
 
 def get_account_summary(params: SummaryParams, context: Context) -> Portfolio:
     """Return what the account needs as it stands. Errors: those of `simulate_portfolio`."""
     scope = scope_of(context, params.account, params.currency, params.method, params.version)
-    return _portfolio(context, scope, (), params.estimate_liquidation)
+    return _portfolio(context, scope, ())
+
+
+def estimate_liquidation(params: SimulateParams, context: Context) -> Portfolio:
+    """Return the same with the liquidation ratios looked for, at present prices of everything else.
+
+    Errors: those of `simulate_portfolio` and of `critical_prices`.
+    """
+    scope, case = simulation_of(params, context)
+    found = _portfolio(context, scope, sizes_of(params.simulated_positions))
+    with within_numbers(scope):
+        ratios, directions = _liquidation(case, scope.document)
+    return replace(
+        found,
+        estimated_liquidation_ratio=next(iter(ratios.values())) if len(ratios) == 1 else None,
+        estimated_liquidation_ratio_map=ratios,
+        estimated_liquidation_direction_map=directions,
+    )
 
 
 def simulation_of(params: SimulateParams, context: Context) -> tuple[Scope, Case[Any]]:
@@ -156,27 +172,13 @@ def _case(context: Context, scope: Scope, sizes: Sizes) -> Case[Any]:
     return case_after(case, scope.document, sizes, scope.cash)
 
 
-def _portfolio(
-    context: Context, scope: Scope, sizes: Sizes, estimates_liquidation: bool
-) -> Portfolio:
+def _portfolio(context: Context, scope: Scope, sizes: Sizes) -> Portfolio:
     levels = levels_of(context, scope, sizes)
-    currency = scope.currency
-    if levels is not None and not estimates_liquidation:
+    if levels is not None:
         return _result(context, scope, levels)
     with within_numbers(scope):
-        case = _case(context, scope, sizes)
-        if levels is None:
-            levels, currency = _asked(case, scope, sizes)
-        found = _result(context, scope._replace(currency=currency), levels)
-        if not estimates_liquidation:
-            return found
-        ratios, directions = _liquidation(case, scope.document)
-    return replace(
-        found,
-        estimated_liquidation_ratio=next(iter(ratios.values())) if len(ratios) == 1 else None,
-        estimated_liquidation_ratio_map=ratios,
-        estimated_liquidation_direction_map=directions,
-    )
+        levels, currency = _asked(_case(context, scope, sizes), scope, sizes)
+    return _result(context, scope._replace(currency=currency), levels)
 
 
 def _result(context: Context, scope: Scope, levels: Levels) -> Portfolio:

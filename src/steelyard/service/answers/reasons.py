@@ -6,15 +6,15 @@ that we state is an exact decimal, a string on the wire; what a method answers i
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
 
 from steelyard.margin.methods.cures import cures_of
-from steelyard.margin.methods.cures.results import Cures, Level
-from steelyard.margin.methods.explanation import Branch, OneMore, ScenarioLine
-from steelyard.margin.methods.prices import CriticalPrices, critical_prices
+from steelyard.margin.methods.cures.results import Level
+from steelyard.margin.methods.explanation import OneMore, ScenarioLine
+from steelyard.margin.methods.prices import critical_prices
 from steelyard.margin.methods.registry import explanation_of, margin_of
 from steelyard.publish.strategies import describe
 from steelyard.quantities.errors import SteelyardError
@@ -29,9 +29,11 @@ from steelyard.service.answers.scope import (
     scope_of,
     within_numbers,
 )
+from steelyard.service.answers.wire import BranchView, CriticalView, CuresView, wired
 
 METHODS_MAX = 32
 REACH_MAX = 100.0
+TICK_CHARACTERS_MAX = 40
 
 
 class ExplainParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,9 +54,9 @@ class Explained(Head, frozen=True, kw_only=True):
     """
 
     equity: float | None
-    initial_margin: Decimal
-    maintenance_margin: Decimal
-    parts: tuple[Branch, ...]
+    initial_margin: str
+    maintenance_margin: str
+    parts: tuple[BranchView, ...]
     scenarios: tuple[ScenarioLine, ...]
     one_more: tuple[OneMore, ...]
     strategies: dict[str, Any] | None
@@ -76,9 +78,9 @@ def explain(params: ExplainParams, context: Context) -> Explained:
     return Explained(
         **head_of(context, scope) | {"currency": found.currency or scope.currency},
         equity=found.equity,
-        initial_margin=found.initial,
-        maintenance_margin=found.maintenance,
-        parts=found.parts,
+        initial_margin=str(found.initial),
+        maintenance_margin=str(found.maintenance),
+        parts=tuple(wired(part, BranchView) for part in found.parts),
         scenarios=found.scenarios,
         one_more=found.one_more,
         strategies=None if found.strategies is None else describe(found.strategies),
@@ -108,7 +110,7 @@ class CureParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Cured(Head, frozen=True, kw_only=True):
     """The cheapest ways back to the wanted ratio: deposits, a smaller book, trades."""
 
-    cures: Cures
+    cures: CuresView
 
 
 def cure(params: CureParams, context: Context) -> Cured:
@@ -122,7 +124,9 @@ def cure(params: CureParams, context: Context) -> Cured:
             tradable=params.tradable, taker_fee=params.taker_fee,
             half_spread=params.half_spread, volatility_half_spread=params.volatility_half_spread,
         )  # fmt: skip
-    return Cured(**head_of(context, scope) | {"currency": found.currency}, cures=found)
+    return Cured(
+        **head_of(context, scope) | {"currency": found.currency}, cures=wired(found, CuresView)
+    )
 
 
 class CompareParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -195,7 +199,7 @@ def _compared(context: Context, account: str, method: str, coin: str | None) -> 
 class CriticalParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Parameters of private/critical_prices.
 
-    tick: what prices are counted in, about a millionth of the price if left out; reach: how many times
+    tick: what prices are counted in, a decimal as a string, about a millionth of the price if left out; reach: how many times
     the present price is looked at.
     """
 
@@ -203,14 +207,14 @@ class CriticalParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     account: str | None = None
     method: str | None = None
     version: str | None = None
-    tick: Decimal | None = None
+    tick: str | None = None
     reach: float = 10.0
 
 
 class Critical(Head, frozen=True, kw_only=True):
     """Liquidation and bankruptcy prices, an entry for each underlying (or isolated position)."""
 
-    prices: tuple[CriticalPrices, ...]
+    prices: tuple[CriticalView, ...]
 
 
 def critical(params: CriticalParams, context: Context) -> Critical:
@@ -225,6 +229,21 @@ def critical(params: CriticalParams, context: Context) -> Critical:
     scope = scope_of(context, params.account, params.currency, params.method, params.version)
     with within_numbers(scope):
         found = critical_prices(
-            case_of(context, scope), scope.document, tick=params.tick, reach=params.reach
+            case_of(context, scope), scope.document, tick=_tick(params.tick), reach=params.reach
         )
-    return Critical(**head_of(context, scope), prices=found)
+    return Critical(
+        **head_of(context, scope), prices=tuple(wired(each, CriticalView) for each in found)
+    )
+
+
+def _tick(text: str | None) -> Decimal | None:
+    """Return a tick. Errors: ANSW-E05 for a text that is no decimal."""
+    if text is None:
+        return None
+    try:
+        return Decimal(text[:TICK_CHARACTERS_MAX])
+    except InvalidOperation:
+        raise wrong(
+            f"the tick is {text[:TICK_CHARACTERS_MAX]!r}", "it is a decimal as a string",
+            "write for example 0.5", "tick",
+        ) from None  # fmt: skip
