@@ -21,7 +21,7 @@ from steelyard.service.access import (
 from steelyard.service.access.errors import Reason, not_proven
 
 ROWS = [
-    Row("public/ticker", None, "none"),
+    Row("public/ticker", "public", "none"),
     Row("private/get_positions", "read", "one"),
     Row("private/simulate_portfolio", "simulate", "one"),
     Row("private/buy", "trade", "one"),
@@ -139,11 +139,12 @@ def test_ACCS_072_a_route_without_a_row_fails() -> None:
     [
         [ROWS[0], ROWS[0]],
         [Row("x", "read", "one"), Row("x", "trade", "one")],
-        [Row("x", None, "one")],
-        [Row("x", None, "every")],
+        [Row("x", "public", "one")],
+        [Row("x", "public", "every")],
         [Row("", "read", "none")],
         [Row("x", "root", "none")],  # type: ignore[arg-type]
         [Row("x", "", "none")],  # type: ignore[arg-type]
+        [Row("x", None, "none")],  # type: ignore[arg-type]
         [Row("x", "read", "all")],  # type: ignore[arg-type]
     ],
 )
@@ -163,7 +164,7 @@ SESSIONS = st.builds(
 PRIVATE_ROWS = st.builds(
     Row, NAMES, st.sampled_from(SCOPES), st.sampled_from(["none", "one", "every"])
 )
-PUBLIC_ROWS = st.builds(Row, NAMES, st.none(), st.just("none"))
+PUBLIC_ROWS = st.builds(Row, NAMES, st.just("public"), st.just("none"))
 MATRICES = st.lists(PRIVATE_ROWS | PUBLIC_ROWS, unique_by=lambda row: row.endpoint).map(Matrix)
 
 
@@ -192,7 +193,7 @@ def test_ACCS_070_what_is_permitted_is_what_the_rows_say(matrix: Matrix, session
         for account in (None, "a", "d"):
             row = rows.get(endpoint)
             expected = row is not None and (account is not None) == (row.touches == "one")
-            if row is not None and row.scope is not None:
+            if row is not None and row.scope != "public":
                 expected &= session.key_id != "" and row.scope in session.scopes
             if row is not None and row.touches == "one":
                 expected &= session.accounts is None or account in session.accounts

@@ -182,9 +182,12 @@ def test_ACCS_030_the_unknown_costs_the_scrypt_work_of_the_known(
 
 
 def test_ACCS_030_a_decoys_hash_opens_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ring = ring_of(secret_key(path, Chance()))
+    created, signer = secret_key(path, Chance()), hmac_key(path, Chance("b"))
+    ring = ring_of(created, signer)
     monkeypatch.setattr(ring_module, "is_secret", lambda *_: True)
-    assert refused(ring.prove_secret, "nobody", "A" * 43, NOW).code == "ACCS-E10"
+    assert ring.prove_secret(created.key.id, "A" * 43, NOW).key_id == created.key.id
+    for key_id in ("nobody", signer.key.id):
+        assert refused(ring.prove_secret, key_id, "A" * 43, NOW).code == "ACCS-E10"
 
 
 def test_ACCS_031_revoked_and_expired_are_told_after_the_proof(path: Path) -> None:
@@ -270,12 +273,17 @@ def test_ACCS_048_a_signature_costs_what_its_form_costs(
 def test_ACCS_048_a_signature_by_the_decoy_opens_nothing(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pair = ed25519_key(path, Chance("c"))
-    ring = ring_of(pair)
+    pair, signer = ed25519_key(path, Chance("c")), hmac_key(path, Chance("d"))
+    ring = ring_of(pair, signer)
     monkeypatch.setattr(ring_module, "is_signed", lambda *_: True)
     monkeypatch.setattr(ring_module.hmac, "compare_digest", lambda *_: True)
     assert ring.prove_signature(pair.key.id, b"x", "A" * 86, NOW).key_id == pair.key.id
-    for key_id, signature in (("nobody", "A" * 86), ("nobody", "0" * 64), (pair.key.id, "0" * 64)):
+    for key_id, signature in (
+        ("nobody", "A" * 86),
+        ("nobody", "0" * 64),
+        (pair.key.id, "0" * 64),
+        (signer.key.id, "A" * 86),
+    ):
         assert refused(ring.prove_signature, key_id, b"x", signature, NOW).code == "ACCS-E10"
 
 

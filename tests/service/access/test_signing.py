@@ -267,6 +267,18 @@ def test_ACCS_043_layouts_differ_in_their_line_feeds(
     assert deribit_text(1, nonce, method, path, body).count(b"\n") >= 5
 
 
+def test_ACCS_044_the_time_is_looked_at_before_any_proof(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(desk.ring, "prove_signature", lambda *words: asked.append(words))
+    late = NOW + 5_000_001
+    assert outcome(desk.verifier(), desk.signed("steelyard-ed25519"), late) == "ACCS-E21"
+    with pytest.raises(AccessError, match="ACCS-E21"):
+        desk.verifier().verify_auth(AuthSignature("nobody", NOW_MS, "n", "", SIG), late)
+    assert asked == []
+
+
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_ACCS_044_a_request_counts_for_five_seconds(desk: Desk, scheme: Scheme) -> None:
     said = desk.signed(scheme)
@@ -328,6 +340,8 @@ GOOD = f"steelyard-hmac-sha256 id=k,ts=1700000000000,nonce=n,sig={SIG}"
         GOOD.replace("id=k", "id=" + "k" * 65),
         GOOD.replace("id=k", "id=k,id=k"),
         GOOD.replace("id=k,", ""),
+        GOOD.replace("nonce=n", "id=k"),
+        GOOD.replace("id=k", "nonce=m"),
         GOOD.replace("id=", "ID="),
         GOOD.replace("id=", "key="),
         GOOD.replace(",nonce=n", ""),

@@ -422,6 +422,25 @@ def test_ACCS_058_a_full_store_refuses_until_some_expire() -> None:
     assert len(service.store) == 3
 
 
+def test_ACCS_058_what_expired_makes_room_whatever_was_refreshed() -> None:
+    service = Service(grants_max=2, refresh_life_s=10)
+    first = service.issue()
+    service.issue(time_us=NOW + 1)
+    service.store.refresh(first.refresh_token, NOW + 5)
+    assert refused(service.issue, time_us=NOW + 10 * SECOND) == "ACCS-E34"
+    assert service.issue(time_us=NOW + 10 * SECOND + 1).expires_in == 900
+
+
+def test_ACCS_055_a_refresh_makes_no_token_longer() -> None:
+    service = Service()
+    tokens = service.issue("expires:30")
+    for scope, life in (("expires:100", 30), ("", 30), ("expires:20", 20), ("expires:30", 20)):
+        tokens = service.store.refresh(tokens.refresh_token, NOW, scope=scope)
+        assert tokens.expires_in == life
+        at = NOW + life * SECOND
+        assert refused(service.store.session, tokens.access_token, at) == "ACCS-E30"
+
+
 def test_ACCS_050_a_random_source_that_repeats_itself_gives_no_tokens(tmp_path: Path) -> None:
     store = TokenStore(Service().ring, random=lambda count: bytes(count))
     with pytest.raises(AssertionError, match="a token twice"):

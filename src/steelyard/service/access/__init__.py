@@ -3,6 +3,9 @@
 `keys` and `key_file` hold API keys, `ring` proves them, `signing` and `replay` check signed requests,
 `tokens` gives and reads access tokens, `matrix` says what a session may call, and `credits` how often.
 Clocks and random bytes come in as arguments; nothing here opens a connection.
+
+One thread calls `Verifier`, `TokenStore` and `Credits`, that of the transport's event loop. `KeyRing` alone may
+be asked by several: a secret takes a tenth of a second to prove and is proven beside the loop.
 """
 
 from steelyard.service.access.credits import Credits, Decision, Limit, Policy

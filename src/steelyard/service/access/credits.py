@@ -16,6 +16,7 @@ from __future__ import annotations
 import ipaddress
 from collections import OrderedDict
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -174,6 +175,7 @@ class Credits:
         return len(table) < self._buckets_max
 
 
+@lru_cache(maxsize=4096)
 def _network(address: str) -> str:
     """Return whose credits an address spends; all that are no addresses share one bucket."""
     try:

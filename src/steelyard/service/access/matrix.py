@@ -1,6 +1,6 @@
 """Who may call what, for which account: a table made from the rows of the routes.
 
-Each endpoint has one row: the scope it needs (None: public), and what it touches: no account, the
+Each endpoint has one row: the scope it needs (or "public"), and what it touches: no account, the
 one it names, or every account. A session may call it with the scope, for an account it reaches; what
 touches every account needs a session of every account. All else is refused: an endpoint without a
 row, an account named where none is expected, none where one is.
@@ -16,7 +16,10 @@ import msgspec
 from steelyard.service.access.errors import AccessError
 from steelyard.service.access.session import ANONYMOUS, SCOPES, Scope, Session
 
+PUBLIC = "public"
+
 Touches = Literal["none", "one", "every"]
+Needed = Literal[Scope, "public"]
 Owner = Literal["no account", "own account", "foreign account"]
 
 
@@ -24,7 +27,7 @@ class Row(msgspec.Struct, frozen=True):
     """One endpoint: a method, a route or a channel; the scope it needs; which accounts it touches."""
 
     endpoint: str
-    scope: Scope | None
+    scope: Needed
     touches: Touches
 
 
@@ -52,10 +55,10 @@ class Matrix:
     def __init__(self, rows: Iterable[Row]) -> None:
         self._rows: dict[str, Row] = {}
         for row in rows:
-            is_known = row.scope is None or row.scope in SCOPES
+            is_known = row.scope == PUBLIC or row.scope in SCOPES
             if row.touches not in ("none", "one", "every") or not is_known:
                 raise _unsound(row.endpoint, "its scope, or what it touches, is unknown")
-            if row.scope is None and row.touches != "none":
+            if row.scope == PUBLIC and row.touches != "none":
                 raise _unsound(row.endpoint, "it is public and touches accounts")
             if row.endpoint in self._rows or not row.endpoint:
                 raise _unsound(row.endpoint, "it has two rows or no name")
@@ -86,12 +89,12 @@ class Matrix:
                 "ACCS-E52", "nobody may call this", "an endpoint has a row in the access matrix",
                 "call one that is listed", endpoint,
             )  # fmt: skip
-        if row.scope is not None and session.is_anonymous:
+        if row.scope != PUBLIC and session.is_anonymous:
             return _refused(
                 "ACCS-E50", "this is not public", "a private endpoint needs a proven key",
                 "authenticate by public/auth, or sign the request", endpoint,
             )  # fmt: skip
-        if row.scope is not None and row.scope not in session.scopes:
+        if row.scope != PUBLIC and row.scope not in session.scopes:
             return _refused(
                 "ACCS-E53", f"the scope {row.scope} is needed", "a key does what its scopes say",
                 f"use a key, or ask for a token, with the scope {row.scope}", endpoint,
