@@ -182,6 +182,15 @@ def test_RPCJ_008_params_name_field_rule_and_cure(
     assert service.desk.touched == 0
 
 
+def test_RPCJ_008_entry_at_fault_is_named_wherever_it_stands() -> None:
+    for count in (1, 2, 3, 7, 40):
+        for wrong in range(count):
+            positions = {f"name_{i}": "x" if i in (wrong, count - 1) else i for i in range(count)}
+            params = {"currency": "BTC", "simulated_positions": positions}
+            error = Service().call("private/simulate_portfolio", params)["error"]
+            assert error["data"]["param"] == f"simulated_positions.name_{wrong}"
+
+
 def test_RPCJ_008_number_beyond_a_float_is_refused() -> None:
     body = json.dumps(
         request(

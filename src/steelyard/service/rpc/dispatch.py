@@ -51,7 +51,10 @@ Charge = Callable[[Session, Method, int, str], object]
 
 
 class Incident(NamedTuple):
-    """An unexpected failure, for those who run the service: the answer carries `name` alone."""
+    """An unexpected failure, for those who run the service: the answer carries `name` alone.
+
+    An `InvariantError` comes here as well: whoever is told of it stops the engine and keeps its journal.
+    """
 
     name: str
     method: str

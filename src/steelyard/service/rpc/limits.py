@@ -134,7 +134,8 @@ def check_limits(body: bytes, limits: Limits = DEFAULT_LIMITS) -> None:
     steelyard.quantities.errors.InputError: RPCJ-E02: the body is nested more than 3 levels deep. Rule: \
 arrays and objects are nested at most 3 levels deep. Cure: flatten the request.
     """
-    check_size(len(body), limits)
+    if len(body) > limits.body_bytes_max:
+        check_size(len(body), limits)
     view = np.frombuffer(body, np.uint8)
     if _is_surely_within(view, limits.depth_max, limits.elements_max):
         return

@@ -95,7 +95,7 @@ def _unfit(entry: Entry, params: msgspec.Raw, fault: Fault) -> InputError:
 def _named(entry: Entry, params: msgspec.Raw, path: str) -> str:
     """Return the path with the name of the entry at fault, where the decoder says no more than `[...]`.
 
-    The entry is the last of the shortest beginning of its table that does not fit: found by halving.
+    The first entry that does not fit is found by halving its table, so all of it is read about thrice.
     """
     head, found, rest = path.partition("[...]")
     if not found:
@@ -113,21 +113,21 @@ def _named(entry: Entry, params: msgspec.Raw, path: str) -> str:
     place = int(name[1:-1]) if name and name.startswith("[") else name
     entries = list(table.items())
 
-    def fits(count: int) -> bool:
-        holder[place] = dict(entries[:count])
+    def is_unfit(first: int, end: int) -> bool:
+        holder[place] = dict(entries[first:end])
         try:
             msgspec.convert(tree, entry.method.params)
-        except msgspec.ValidationError:
-            return False
-        return True
+        except msgspec.ValidationError as error:
+            return fault_of(error).path == path
+        return False
 
-    fitting, unfit = 0, len(entries)
-    if fits(unfit):
+    first, end = 0, len(entries)
+    if not is_unfit(first, end):
         return path
-    while unfit - fitting > 1:
-        middle = (fitting + unfit) // 2
-        fitting, unfit = (middle, unfit) if fits(middle) else (fitting, middle)
-    return f"{head}.{entries[unfit - 1][0][:NAME_CHARACTERS_MAX]}{rest}"
+    while end - first > 1:
+        middle = (first + end) // 2
+        first, end = (first, middle) if is_unfit(first, middle) else (middle, end)
+    return f"{head}.{entries[first][0][:NAME_CHARACTERS_MAX]}{rest}"
 
 
 def _unknown(entry: Entry, path: str, name: str) -> CallError:
