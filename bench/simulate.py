@@ -2,7 +2,7 @@
 
 The figure is a `SimulateParams` in and a `Portfolio` out, the numbers of an account with a perpetual and the
 50 options traded at the mark, and of the same account without its next expiry. With JSON: bytes in, bytes
-out, still without a transport. The peer margins the same account as a case (`margin_of`), which is what the
+out; and by JSON-RPC with limits and scopes; all without a transport. The peer margins the same account as a case (`margin_of`), which is what the
 handler's numbers must equal, once, without what lies around it.
 """
 
@@ -17,12 +17,16 @@ import numpy as np
 from bench.machine import paired, print_machine, report
 from bench.margin_books import CONTRACTS, METHODS, market
 from steelyard.margin.methods.registry import margin_of
+from steelyard.service.access.session import Session
 from steelyard.service.answers import Context, StatedDesk
+from steelyard.service.answers.catalog import methods
 from steelyard.service.answers.portfolio import (
     SimulateParams,
     simulate_portfolio,
     simulation_of,
 )
+from steelyard.service.rpc.dispatch import Dispatcher, Incident
+from steelyard.service.rpc.registry import Method, Registry
 from steelyard.terms.documents import documents
 from steelyard.terms.stated import Account, Position
 
@@ -81,6 +85,20 @@ def bench_ANSW_001_simulations_a_second(method: str, rounds: int) -> None:
         for _ in range(AT_ONCE // 20):
             margin_of(case, scope.document)
 
+    service = Dispatcher(Registry(methods()), charge=_free, on_incident=_fail)
+    calls = [
+        encoder.encode(
+            {"jsonrpc": "2.0", "id": 1, "method": "private/simulate_portfolio", "params": params}
+        )
+        for params in asked
+    ]
+    session = Session("key", frozenset({"simulate"}), None)
+    assert b'"error"' not in (service.answer(calls[0], session, ask.desk, _clock) or b'"error"')
+
+    def by_rpc() -> None:
+        for k in range(AT_ONCE):
+            service.answer(calls[k % len(calls)], session, ask.desk, _clock)
+
     handler = paired(handled, by_case, rounds)
     report(
         f"{method}, {OPTIONS} options, handler", _rate(handler.first_s), "a second", goal=">= 5000"
@@ -88,7 +106,21 @@ def bench_ANSW_001_simulations_a_second(method: str, rounds: int) -> None:
     report(f"{method}, handler against margin_of", 20 * handler.ratio, "x faster")
     whole = paired(in_bytes, by_case, rounds)
     report(f"{method}, {OPTIONS} options, JSON to JSON", _rate(whole.first_s), "a second")
+    rpc = paired(by_rpc, by_case, rounds)
+    report(f"{method}, {OPTIONS} options, JSON-RPC", _rate(rpc.first_s), "a second", goal=">= 3000")
     _first_answer(method)
+
+
+def _free(session: Session, method: Method, time_us: int, address: str) -> None:
+    """Charge nothing."""
+
+
+def _fail(incident: Incident) -> None:
+    raise incident.error
+
+
+def _clock() -> int:
+    return 1_780_300_800_000_000
 
 
 def _rate(seconds: float) -> float:

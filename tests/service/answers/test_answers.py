@@ -305,3 +305,11 @@ def test_ANSW_021_positions_in_the_names_of_the_venue() -> None:
         "ETH-26JUN26-4000-P"
     ]
     assert get_positions(PositionsParams("any", "future"), ask) == [first]
+
+
+def test_ANSW_021_an_inverse_position_is_told_in_dollars() -> None:
+    held = Position("BTC-PERPETUAL", 35_000.0, entry_price=56_000.0, contract="inverse")
+    ask = context("deribit-pm", amy=Account(balances={"BTC": 1.0}, positions=(held,)))
+    (found,) = get_positions(PositionsParams(), ask)
+    assert (found.size_currency, found.delta, found.currency) == ("USD", 0.5, "BTC")
+    assert found.floating_profit_loss == 35_000.0 * (70_000.0 / 56_000.0 - 1.0)

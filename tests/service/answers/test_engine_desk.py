@@ -115,6 +115,8 @@ def test_ANSW_023_the_market_is_one_object_until_an_event_changes_it(engine: Eng
     record = AccountRecord("late", "portfolio", {"USDC": 1_000_000}, [])
     engine.load_only(AccountsLoaded(engine.market.time_us, "file", 1, [record]))
     assert desk.market() is first  # an account came, no price
+    assert desk.account("late").balances == {"USDC": 1.0}
+    assert desk.account("late") is desk.account("late")
     assert "late" in desk.accounts()
     engine.market.time_us += 60_000_000
     engine.seq += 1

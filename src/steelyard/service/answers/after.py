@@ -152,17 +152,12 @@ def option_values(
     if not options:
         return {}
     compiled = Compiled(document)
-    found = dict.fromkeys(options, nan)
-    for names in (options, *([name] for name in options)):
-        try:
-            instruments = Instruments(market, names, (), is_single=compiled.is_single)
-            value = Prepared(compiled, instruments).model_value
-        except (SteelyardError, ArithmeticError):
-            continue  # one of them stops the table: each has one of its own
-        found |= {name: float(value[instruments.place[name]]) for name in names}
-        if names is options:
-            break
-    return found
+    try:
+        instruments = Instruments(market, options, (), is_single=compiled.is_single)
+        value = Prepared(compiled, instruments).model_value
+    except (SteelyardError, ArithmeticError):
+        return dict.fromkeys(options, nan)  # what stops the table stops margining the account too
+    return {name: float(value[instruments.place[name]]) for name in options}
 
 
 def first_unpriced(

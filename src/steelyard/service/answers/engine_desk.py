@@ -54,6 +54,8 @@ class EngineDesk:
         self._tables = Tables()
         self._seq = -1
         self._market: Market[float] = Market()
+        self._instruments: tuple[str, ...] = ()
+        self._accounts: dict[str, Account[float]] = {}
 
     @property
     def tables(self) -> Tables:
@@ -70,19 +72,31 @@ class EngineDesk:
 
     def market(self) -> Market[float]:
         """Return the engine's market; the same object until an event changes it."""
-        if self._seq != self._engine.seq:
-            found = stated_market(self._engine.market, self._engine.method)
-            self._seq = self._engine.seq
-            if found != self._market:
-                self._market = found
+        self._read()
         return self._market
+
+    def _read(self) -> None:
+        """Read the engine again if it took an event since: what is stated of it is of that event alone."""
+        engine = self._engine
+        if self._seq == engine.seq:
+            return
+        self._seq = engine.seq
+        self._accounts.clear()
+        found = stated_market(engine.market, engine.method)
+        if found != self._market:
+            self._market = found
+        self._instruments = stated_instruments(engine.market)
 
     def account(self, name: str) -> Account[float]:
         """Return a margin unit as a statement. Errors: ANSW-E03."""
-        place = self._engine.locate(name)
-        if place is None:
-            raise no_account(name)
-        return stated_unit(*place, self._engine.market)
+        self._read()
+        known = self._accounts.get(name)
+        if known is None:
+            place = self._engine.locate(name)
+            if place is None:
+                raise no_account(name)
+            known = self._accounts[name] = stated_unit(*place, self._engine.market)
+        return known
 
     def accounts(self) -> tuple[str, ...]:
         """Return the names of the margin units, sorted."""
@@ -100,13 +114,18 @@ class EngineDesk:
 
     def instruments(self) -> tuple[str, ...]:
         """Return the stated names of what the engine lists and has not settled, each once."""
-        market = self._engine.market
-        named = (
-            stated_name(each)
-            for slot, each in enumerate(market.instruments)
-            if not market.is_settled[slot]
-        )
-        return tuple(dict.fromkeys(named))
+        self._read()
+        return self._instruments
+
+
+def stated_instruments(market: MarketState) -> tuple[str, ...]:
+    """Return the stated names of what is listed and not settled, each once."""
+    named = (
+        stated_name(each)
+        for slot, each in enumerate(market.instruments)
+        if not market.is_settled[slot]
+    )
+    return tuple(dict.fromkeys(named))
 
 
 def stated_name(terms: Instrument) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from steelyard.quantities.errors import InputError
 
-POSITIONS_MAX = 2_000
+POSITIONS_MAX = 1_000
 """Simulated positions in one question, at most."""
 
 

@@ -11,8 +11,9 @@ from math import isfinite
 from typing import Any, Literal
 
 import msgspec
+import numpy as np
 
-from steelyard.margin.methods.core.instruments import Instruments
+from steelyard.margin.methods.core.instruments import Floats, Instruments
 from steelyard.margin.methods.moving_positions import expiry_of
 from steelyard.quantities.errors import SteelyardError
 from steelyard.service.answers.desk import Context
@@ -166,27 +167,48 @@ def ticker(params: TickerParams, context: Context) -> Ticker:
     columns = instruments.columns
     contract = parse_contract(name)
     now = instant_us(market.as_of, "market.as_of") if market.as_of else 0
-    state = "open" if _view(contract, market, now, 0).is_active else "closed"
-    index = finite(columns["index"][0])
-    bare = Ticker(name, now // 1_000, state, None, index, desk.as_of_seq())
-    if contract.kind != "option":
-        mark = "perpetual_mark" if contract.kind == "perpetual" else "forward_price"
-        return msgspec.structs.replace(bare, mark_price=finite(columns[mark][0]))
-    forward, volatility = columns["forward_price"][0], columns["volatility"][0]
-    forward = columns["index"][0] if forward != forward else forward
-    premium = black76_price(
-        contract.is_call, forward, contract.strike, volatility, columns["tau"][0]
+    bare = Ticker(
+        instrument_name=name,
+        timestamp=now // 1_000,
+        state="open" if _view(contract, market, now, 0).is_active else "closed",
+        mark_price=finite(marks_of(instruments)[0]),
+        index_price=finite(columns["index"][0]),
+        as_of_seq=desk.as_of_seq(),
     )
+    if contract.kind != "option":
+        return bare
     unit = [finite(each) for each in greeks_of(instruments, 1.0)[0]]
     return msgspec.structs.replace(
         bare,
-        mark_price=finite(premium),
-        underlying_price=finite(forward),
+        underlying_price=finite(forwards_of(instruments)[0]),
         underlying_index=f"{contract.underlying}-{name.split('-')[1]}",
-        mark_iv=finite(100.0 * volatility),
+        mark_iv=finite(100.0 * columns["volatility"][0]),
         interest_rate=finite(columns["expiry_rate"][0]),
         greeks=Greeks(*unit[1:]),
     )
+
+
+def forwards_of(instruments: Instruments) -> Floats:
+    """Return the stated forward of each instrument, the index where none is stated, (I,)."""
+    columns = instruments.columns
+    forward = columns["forward_price"]
+    return np.where(np.isnan(forward), columns["index"], forward)
+
+
+def marks_of(instruments: Instruments) -> Floats:
+    """Return the mark of each instrument in USD, NaN where there is none, (I,).
+
+    A perpetual's is stated, a future's its forward, an option's Black-76 at the stated volatility.
+    """
+    columns = instruments.columns
+    marks = np.where(columns["is_perpetual"], columns["perpetual_mark"], columns["forward_price"])
+    rows = np.flatnonzero(columns["is_option"])
+    if len(rows):
+        marks[rows] = black76_price(
+            columns["is_call"][rows], forwards_of(instruments)[rows], columns["strike"][rows],
+            columns["volatility"][rows], columns["tau"][rows],
+        )  # fmt: skip
+    return marks
 
 
 def finite(value: Any) -> float | None:

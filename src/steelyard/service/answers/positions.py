@@ -8,10 +8,10 @@ import msgspec
 
 from steelyard.margin.methods.core.instruments import Instruments
 from steelyard.service.answers.desk import Context
-from steelyard.service.answers.market_data import Kind, TickerParams, finite, ticker
+from steelyard.service.answers.market_data import Kind, finite, marks_of
 from steelyard.service.answers.scope import Head, Scope, head_of, named
 from steelyard.service.answers.tables import greeks_of
-from steelyard.terms.stated import parse_contract
+from steelyard.terms.stated import Position, parse_contract
 
 
 class PositionsParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -23,10 +23,10 @@ class PositionsParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PositionView(Head, frozen=True, kw_only=True):
-    """A position. size: signed, in units of the underlying; prices in USD; Greeks of the whole position.
+    """A position. size: signed, in units of size_currency: of the underlying, of an inverse contract USD.
 
-    floating_profit_loss: as stated, or of a linear contract size·(mark − average price) in USD, null where
-    neither is known. currency: what the account's method counts in.
+    Prices in USD; Greeks of the whole position. floating_profit_loss: as stated, or in USD size·(mark −
+    average price), of an inverse contract size·(mark / average price − 1); null where neither is known. currency: what the account's method counts in.
     """
 
     instrument_name: str
@@ -50,44 +50,61 @@ def get_positions(params: PositionsParams, context: Context) -> list[PositionVie
     name = named(context, params.account)
     account, document = context.desk.account(name), context.desk.method_of(name)
     head = head_of(context, Scope(name, document, account, document.currency, "", False))
-    found = []
+    chosen: list[tuple[Position[float], str, Kind]] = []
     for position in account.positions:
         contract = parse_contract(position.instrument)
         kind: Kind = "option" if contract.kind == "option" else "future"
-        if name_only not in (None, contract.underlying) or params.kind not in (None, kind):
-            continue
-        found.append(_view(position, kind, contract.underlying, head, context))
+        if name_only in (None, contract.underlying) and params.kind in (None, kind):
+            chosen.append((position, contract.underlying, kind))
+    market = context.desk.market()
+    instruments = Instruments(market, [position.instrument for position, _, _ in chosen], ())
+    units, marks = greeks_of(instruments, 1.0).tolist(), marks_of(instruments).tolist()
+    found = []
+    for position, underlying, kind in chosen:
+        row = instruments.place[position.instrument]
+        index = instruments.columns["index"][row]
+        own = underlying if head["currency"] == "underlying" else head["currency"]
+        found.append(
+            _view(
+                position,
+                underlying,
+                kind,
+                units[row],
+                (marks[row], index),
+                head | {"currency": own},
+            )
+        )
     return found
 
 
 def _view(
-    position: Any, kind: Kind, underlying: str, head: dict[str, Any], context: Context
-) -> PositionView:
+    position: Position[float], underlying: str, kind: Kind, unit: list[float],
+    prices: tuple[float, float], head: dict[str, Any],
+) -> PositionView:  # fmt: skip
     size = float(position.quantity)
-    seen = ticker(TickerParams(position.instrument), context)
-    instruments = Instruments(context.desk.market(), [position.instrument], ())
-    units = [finite(size * each) for each in greeks_of(instruments, 1.0)[0]]
+    mark, index = finite(prices[0]), finite(prices[1])
+    delta, _, gamma, vega, theta = (finite(size * each) for each in unit)
     if position.delta is not None:
-        units[0] = size * position.delta
-    gain = position.unrealised_pnl
-    entry, mark = position.entry_price, seen.mark_price
-    if gain is None and kind == "future" and entry is not None and mark is not None:
-        gain = size * (mark - entry)
-    is_option = kind == "option"
-    own = underlying if head["currency"] == "underlying" else head["currency"]
+        delta = size * position.delta
+    gain, entry = position.unrealised_pnl, position.entry_price
+    is_inverse, is_option = position.contract == "inverse", kind == "option"
+    if is_inverse and not is_option:  # a contract is a dollar of the coin
+        delta = None if mark is None or not mark > 0.0 else size / mark
+    if gain is None and not is_option and entry is not None and mark is not None:
+        gain = size * (mark / entry - 1.0) if is_inverse else size * (mark - entry)
     return PositionView(
-        **head | {"currency": own},
+        **head,
         instrument_name=position.instrument,
         kind=kind,
         direction="buy" if size > 0.0 else "sell" if size < 0.0 else "zero",
         size=size,
-        size_currency=underlying,
+        size_currency="USD" if is_inverse and not is_option else underlying,
         average_price=entry,
         mark_price=mark,
-        index_price=seen.index_price,
+        index_price=index,
         floating_profit_loss=gain,
-        delta=units[0],
-        gamma=units[2] if is_option else None,
-        vega=units[3] if is_option else None,
-        theta=units[4] if is_option else None,
+        delta=delta,
+        gamma=gamma if is_option else None,
+        vega=vega if is_option else None,
+        theta=theta if is_option else None,
     )

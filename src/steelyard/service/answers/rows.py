@@ -100,7 +100,7 @@ def _table(context: Context, scope: Scope, sizes: Sizes) -> Table | None:
     elif rules.underlyings == "combined" and rules.by:
         return None  # what it reads of an underlying depends on which ones are held
     desk = context.desk
-    return desk.tables.table(desk.market(), document, underlying, desk.instruments())
+    return desk.tables.table(desk.market(), document, underlying, desk.instruments)
 
 
 def _standing(context: Context, scope: Scope, table: Table) -> Standing | None:

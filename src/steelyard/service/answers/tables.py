@@ -7,7 +7,7 @@ another. Nothing here is hidden state: an answer is the same with an empty cache
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -77,17 +77,21 @@ class Tables:
         return self._markets[number]
 
     def table(
-        self, market: Market[float], document: MethodDocument, underlying: str, names: Sequence[str]
+        self,
+        market: Market[float],
+        document: MethodDocument,
+        underlying: str,
+        names: Callable[[], Sequence[str]],
     ) -> Table | None:
         """Return the table of a method, or None where one number of the market stops it.
 
-        underlying: the one that a method of one underlying is asked about, "" for all. names: of all
-        contracts. Errors: TERM-… for a document that does not hold together.
+        underlying: the one that a method of one underlying is asked about, "" for all. names: tells those
+        of all contracts. Errors: TERM-… for a document that does not hold together.
         """
         self._of(market)
         key = document.digest(), underlying
         if key not in self._tables:
-            self._tables[key] = _table(market, document, underlying, names)
+            self._tables[key] = _table(market, document, underlying, names())
             if len(self._tables) > KEPT_MAX:
                 self._tables.popitem(last=False)
         self._tables.move_to_end(key)
