@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steelyard.quantities.errors import InputError
+from steelyard.service.access.session import Session
 from steelyard.service.rpc.limits import DEFAULT_LIMITS, Limits, check_limits, measure
 from tests.service.rpc.roles import ANONYMOUS, BULK, RISK_MANAGER, TRADER, Service, request
 
@@ -137,7 +138,8 @@ def test_RPCJ_003_wider_limits_hold_for_who_may_call() -> None:
     body = json.dumps(request("private/count_rows", rows)).encode()
     assert DEFAULT_LIMITS.body_bytes_max < len(body) < BULK.body_bytes_max
     assert service.ask(body, RISK_MANAGER)["result"] == 6_000
-    for session in (TRADER, ANONYMOUS):
+    pretender = Session("", frozenset({"risk"}), None)
+    for session in (TRADER, ANONYMOUS, pretender):
         assert service.ask(body, session)["error"]["message"] == "request entity too large"
     other = body.replace(b"private/count_rows", b"private/break_down")
     assert service.ask(other, RISK_MANAGER)["error"]["message"] == "request entity too large"
