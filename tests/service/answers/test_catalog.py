@@ -14,6 +14,7 @@ from steelyard.service.rpc.registry import Method, Registry
 from steelyard.terms.documents import documents
 from tests.service.answers.desks import context, holder
 
+REGISTRY = Registry(methods())
 QUESTIONS = {
     "public/get_index_price": {"index_name": "btc_usd"},
     "public/get_instruments": {"currency": "BTC", "kind": "option"},
@@ -27,19 +28,18 @@ QUESTIONS = {
 
 
 def test_ANSW_024_the_catalogue_registers() -> None:
-    registry = Registry(methods())
-    assert len(registry) == 14
-    by_name = {method.name: method for method in registry}
+    assert len(REGISTRY) == 14
+    by_name = {method.name: method for method in REGISTRY}
     assert by_name["private/simulate_portfolio"].scope == "simulate"
-    assert {row.touches for row in registry.rows() if row.endpoint.startswith("private/")} == {
+    assert {row.touches for row in REGISTRY.rows() if row.endpoint.startswith("private/")} == {
         "one"
     }
     assert by_name["private/cure"].credits > 1_000 * by_name["private/simulate_portfolio"].credits
 
 
-@pytest.mark.parametrize("name", [method.name for method in methods()])
+@pytest.mark.parametrize("name", [method.name for method in REGISTRY])
 def test_ANSW_024_every_method_answers_json_with_json(name: str) -> None:
-    method = Registry(methods()).find(name).method
+    method = REGISTRY.find(name).method
     asked = msgspec.json.encode(QUESTIONS.get(name, {}))
     params = msgspec.json.decode(asked, type=method.params)
     ask = context("paradex-pm", amy=holder(10_000.0, BTC_PERPETUAL=1.0))
@@ -69,7 +69,7 @@ def _said(body: dict[str, object], accounts: frozenset[str] | None = None) -> An
     """Return the answer of the service to a request in bytes, whose key may do everything."""
     ask = context("paradex-pm", amy=holder(20_000.0, BTC_PERPETUAL=1.0), bob=holder())
     told: list[object] = []
-    service = Dispatcher(Registry(methods()), charge=_free, on_incident=told.append)
+    service = Dispatcher(REGISTRY, charge=_free, on_incident=told.append)
     session = Session("key", frozenset({"read", "simulate"}), accounts)
     raw = msgspec.json.encode({"jsonrpc": "2.0", "id": 1, **body})
     found = service.answer(raw, session, ask.desk, lambda: 1)

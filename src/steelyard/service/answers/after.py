@@ -18,9 +18,11 @@ from steelyard.margin.methods.core.instruments import Instruments
 from steelyard.margin.methods.core.prepared import Prepared
 from steelyard.margin.methods.core.rules import Compiled
 from steelyard.margin.methods.cures.desks import LEDGERS
+from steelyard.margin.methods.cures.ledgers import Ledger
 from steelyard.margin.methods.cures.quotes import Quote
 from steelyard.margin.methods.moving_counting import Counting
 from steelyard.margin.methods.moving_positions import expiry_of, mark_of
+from steelyard.margin.methods.registry import margin_of
 from steelyard.quantities.errors import InputError, SteelyardError
 from steelyard.service.answers.failures import cannot
 from steelyard.service.answers.tables import counting, reads_marks
@@ -55,7 +57,18 @@ def case_after(case: Case[Any], document: MethodDocument, sizes: Sizes, cash: st
             f"{document.name} answers about one event of an account, not about trades",
             "a simulation is under a method that margins accounts", "name another method", "method",
         )  # fmt: skip
-    ledger = ledger_of(case, document, cash)
+    try:
+        return _booked(ledger_of(case, document, cash), case, sizes)
+    except (ArithmeticError, ValueError):
+        margin_of(case, document)  # says which number of the account is none
+        raise cannot(
+            f"the trades cannot be booked under {document.name}", "amounts are finite numbers",
+            "bring the account and the sizes nearer to what a market shows", "simulated_positions",
+        ) from None  # fmt: skip
+
+
+def _booked(ledger: Ledger, case: Case[Any], sizes: Sizes) -> Case[Any]:
+    """Return the case after trades at the mark, as the ledger of a venue's own core keeps them."""
     changed = ledger.settled(case)
     seen: set[str] = set()
     for name, size in sizes:

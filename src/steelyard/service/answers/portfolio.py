@@ -186,9 +186,9 @@ def _result(context: Context, scope: Scope, levels: Levels) -> Portfolio:
     sums = levels.sums
     pairs = [f"{name.lower()}_usd" for name in sums.underlyings]
     maps: list[Amounts] = [
-        {pair: _finite(row[k]) for pair, row in zip(pairs, sums.amounts, strict=True)}
-        for k in range(len(GREEKS))
-    ]
+        dict(zip(pairs, map(_finite, column), strict=True))
+        for column in zip(*sums.amounts, strict=True)
+    ] or [{} for _ in GREEKS]
     is_one = len(pairs) <= 1
     return Portfolio(
         **head_of(context, scope),
@@ -222,6 +222,8 @@ def _finite(value: float) -> float | None:
 
 
 def _total(amounts: Amounts) -> float | None:
+    if len(amounts) == 1:
+        return next(iter(amounts.values()))
     total = 0.0
     for each in amounts.values():
         if each is None:

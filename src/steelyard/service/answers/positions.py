@@ -90,8 +90,10 @@ def _view(
     is_inverse, is_option = position.contract == "inverse", kind == "option"
     if is_inverse and not is_option:  # a contract is a dollar of the coin
         delta = None if mark is None or not mark > 0.0 else size / mark
-    if gain is None and not is_option and entry is not None and mark is not None:
-        gain = size * (mark / entry - 1.0) if is_inverse else size * (mark - entry)
+    is_entered = entry is not None and (entry > 0.0 or not is_inverse)
+    if gain is None and not is_option and is_entered and mark is not None:
+        assert entry is not None
+        gain = finite(size * (mark / entry - 1.0) if is_inverse else size * (mark - entry))
     return PositionView(
         **head,
         instrument_name=position.instrument,

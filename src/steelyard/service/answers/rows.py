@@ -74,12 +74,12 @@ def levels_of(context: Context, scope: Scope, sizes: Sizes) -> Levels | None:
     standing = _standing(context, scope, table)
     if standing is None:
         return None
-    traded = np.array([size for _, size in sizes], np.float64)
-    place = table.place
+    names, amounts = zip(*sizes, strict=True) if sizes else ((), ())
     try:
-        at = np.array([place[name] for name, _ in sizes], np.int64)
+        at = np.array([*map(table.place.__getitem__, names)], np.int64)
     except KeyError:
         return None
+    traded = np.array(amounts, np.float64)
     return _merged(table, standing, at, traded, sizes)
 
 
@@ -183,7 +183,7 @@ def _merged(
     found = margins(table.prepared, books)
     equity: float | None = found.equity.item(0)
     initial, keep = found.initial_requirement.tolist(), found.maintenance_requirement.tolist()
-    if not all(isfinite(each) for each in (*initial, *keep)):
+    if not (isfinite(initial[0]) and isfinite(keep[0]) and isfinite(initial[-1] + keep[-1])):
         return None
     if equity is not None and not isfinite(equity):
         if table.prepared.rules.is_equity_asked:
