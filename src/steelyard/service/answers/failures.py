@@ -40,10 +40,11 @@ def no_account(name: str) -> InputError:
     )  # fmt: skip
 
 
-def wrong_currency(currency: str, method: str, kept_in: str) -> InputError:
-    """Return ANSW-E04."""
+def wrong_currency(currency: str | None, method: str, kept_in: str) -> InputError:
+    """Return ANSW-E04; None where the question names no currency and needs one."""
+    said = "the question names no currency" if currency is None else f"it asks in {currency[:20]!r}"
     return InputError(
-        "ANSW-E04", f"the currency is {currency[:20]!r}, and {method} keeps this account in {kept_in}",
+        "ANSW-E04", f"{said}, and {method} keeps this account in {kept_in}",
         rule="a question names the currency that the account is kept in",
         cure=f"ask in {kept_in}", field="currency",
     )  # fmt: skip

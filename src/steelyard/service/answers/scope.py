@@ -123,7 +123,7 @@ def _ledger(
     )
     if currency is None:
         if len(coins) != 1:
-            raise wrong_currency("", document.name, " and ".join(sorted(coins)) or "its coin")
+            raise wrong_currency(None, document.name, " and ".join(sorted(coins)) or "its coin")
         currency = next(iter(coins))
     if currency not in coins and currency not in known:
         raise wrong_currency(currency, document.name, " and ".join(sorted(coins)) or "its coin")
