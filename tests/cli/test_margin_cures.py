@@ -95,7 +95,7 @@ def test_CURE_015_a_question_without_sense_is_refused(tmp_path: Path) -> None:
 def test_CURE_015_the_page_shows_what_is_printed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    page = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "stated-books.md").read_text(encoding="utf-8")
     line = next(line for line in page.splitlines() if line.startswith('{"case": "long"'))
     section = page.split("\n## How to cure an account\n")[1].split("\n## ")[0]
     command, shown = re.findall(r"```(?:sh|text)\n(.*?)```", section, re.DOTALL)

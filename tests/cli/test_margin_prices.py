@@ -87,7 +87,7 @@ def test_LIQP_052_jobs_change_no_byte_and_options_do_not_mix(
 def test_LIQP_053_the_page_shows_what_is_printed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    page = (CASES.parents[1] / "docs" / "methods.md").read_text(encoding="utf-8")
+    page = (CASES.parents[1] / "docs" / "stated-books.md").read_text(encoding="utf-8")
     line = next(line for line in page.splitlines() if line.startswith('{"case": "long"'))
     path = tmp_path / "perpetual.jsonl"
     path.write_text(line, encoding="utf-8")

@@ -30,7 +30,9 @@ from steelyard.terms.documents.units import UNITS
 from steelyard.terms.stated import Account, Case, Expiry, Market, Perpetual, Position, Underlying
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+PAGE = "\n".join(
+    (ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("methods.md", "stated-books.md")
+)
 HARBOUR = ROOT / "docs" / "examples" / "harbour-pm.toml"
 SCRIPT = Path(sysconfig.get_path("scripts")) / "steelyard"
 NAME = re.compile(r"`([^`]+)`")
