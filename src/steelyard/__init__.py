@@ -34,20 +34,8 @@ __all__ = [
     "what_if",
 ]
 
-# The room that each public name comes from.
-_ROOMS = {
-    "affordable": "steelyard.frames",
-    "compare": "steelyard.frames",
-    "explain": "steelyard.frames",
-    "fit_surface": "steelyard.frames",
-    "greeks": "steelyard.frames",
-    "implied_volatility": "steelyard.frames",
-    "look_ahead": "steelyard.frames",
-    "margin": "steelyard.frames",
-    "price": "steelyard.frames",
-    "stress": "steelyard.frames",
-    "what_if": "steelyard.frames",
-}
+_ROOM = "steelyard.frames"  # where the public functions live
+_FUNCTIONS = frozenset(__all__) - {"__version__"}
 
 
 class _Callable(ModuleType):
@@ -56,14 +44,14 @@ class _Callable(ModuleType):
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         """Return what `steelyard.frames` has under the room's name; see there for the arguments."""
         name = self.__name__.rpartition(".")[2]
-        return getattr(import_module(_ROOMS[name]), name)(*arguments, **options)
+        return getattr(import_module(_ROOM), name)(*arguments, **options)
 
 
 class _Face(ModuleType):
     """This package: a room that is put in a public function's place is made callable."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in _ROOMS and isinstance(value, ModuleType):
+        if name in _FUNCTIONS and isinstance(value, ModuleType):
             value.__class__ = _Callable
         super().__setattr__(name, value)
 
@@ -72,12 +60,11 @@ sys.modules[__name__].__class__ = _Face
 
 
 def __getattr__(name: str) -> Any:
-    room = _ROOMS.get(name)
-    if room is None:
+    if name not in _FUNCTIONS:
         raise AttributeError(f"module 'steelyard' has no attribute {name!r}")
     if name == "margin":
         return import_module(f"{__name__}.{name}")
-    value = getattr(import_module(room), name)
+    value = getattr(import_module(_ROOM), name)
     globals()[name] = value
     return value
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
-from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import msgspec
 
-from steelyard.cli.case_files import Piece, Printed, answered, cases_printed
-from steelyard.cli.case_lines import Answer, Calculation, Family, each
+from steelyard.cli.case_lines import Answer
 from steelyard.cli.left_out import left_out, left_out_lines, number
-from steelyard.cli.margin_cases import LINE_BYTES_MAX, family, identity, plain
-from steelyard.cli.method_library import library
+from steelyard.cli.margin_cases import identity, plain
+from steelyard.cli.margin_told import told_cases
 from steelyard.margin.methods.cures import cures_of
 from steelyard.margin.methods.cures.levels import wanted_of
 from steelyard.margin.methods.cures.quotes import charges_of
@@ -51,31 +48,7 @@ def margin_cures_command(
     """
     wanted_of(question.wanted, cast(Level, question.level))
     charges_of(question.taker_fee, 0.0, 0.0)
-    curing_family(question, folder)
-    piece = partial(json_piece if as_json else text_piece, question=question, folder=folder)
-    return cases_printed(path, piece, jobs, LINE_BYTES_MAX)
-
-
-def json_piece(piece: Piece, question: Question, folder: Path | None = None) -> Printed:
-    """Return the cures of some lines of a file, one line of JSON each."""
-    return answered(piece, curing_family(question, folder), LINE_BYTES_MAX)
-
-
-def text_piece(piece: Piece, question: Question, folder: Path | None = None) -> Printed:
-    """Return the cures of some lines of a file as indented text."""
-    printed = json_piece(piece, question, folder)
-    told = [msgspec.json.decode(line) for line in printed.text.splitlines()]
-    return Printed("".join(_text(line) for line in told), printed.is_sound)
-
-
-@cache
-def curing_family(question: Question, folder: Path | None = None) -> Family:
-    """Return the methods of the library with what cures their cases."""
-    answering, known = family(folder), library(folder)
-    calculations: dict[str, Calculation] = {
-        name: each(partial(_cured, known.get(name), question), "") for name in answering.methods
-    }
-    return replace(answering, calculations=calculations)
+    return told_cases(path, _cured, None if as_json else _text, jobs, folder, question)
 
 
 def _cured(document: MethodDocument, question: Question, case: Case[Any]) -> Answer:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from steelyard.cli.case_files import EXIT_OK, EXIT_USAGE, Piece, answers_to, worked
-from steelyard.cli.case_lines import Answer, Calculation, Family, each, refuse
+from steelyard.cli.case_lines import Answer, refuse
 from steelyard.cli.margin_cases import LINE_BYTES_MAX, plain
-from steelyard.cli.margin_explain import explained, explaining_family
+from steelyard.cli.margin_explain import explained
 from steelyard.cli.margin_page import page
-from steelyard.cli.method_library import library
+from steelyard.cli.margin_told import family_of
 from steelyard.cli.output import console
 from steelyard.quantities.errors import InputError
 from steelyard.terms.documents import MethodDocument
@@ -29,7 +28,7 @@ def margin_page_command(path: Path, out: Path, jobs: int = 1, folder: Path | Non
     Errors: CASE-E10 for no such file, CASE-E12 for more than CASES_MAX cases, CASE-E13 where the page cannot
     be written, TERM-… of a document in `folder`. Nothing is written then.
     """
-    explaining_family(folder)
+    family_of(_with_book, folder)
     told: list[dict[str, Any]] = []
     for answers in worked(path, partial(told_piece, folder=folder), jobs, LINE_BYTES_MAX):
         told += answers
@@ -57,16 +56,7 @@ def margin_page_command(path: Path, out: Path, jobs: int = 1, folder: Path | Non
 
 def told_piece(piece: Piece, folder: Path | None = None) -> list[dict[str, Any]]:
     """Return the explanations of some lines of a file, each with the book it is of."""
-    return answers_to(piece, _page_family(folder), LINE_BYTES_MAX)
-
-
-@cache
-def _page_family(folder: Path | None) -> Family:
-    explaining, known = explaining_family(folder), library(folder)
-    calculations: dict[str, Calculation] = {
-        name: each(partial(_with_book, known.get(name)), "") for name in explaining.methods
-    }
-    return replace(explaining, calculations=calculations)
+    return answers_to(piece, family_of(_with_book, folder), LINE_BYTES_MAX)
 
 
 def _with_book(document: MethodDocument, case: Case[Any]) -> Answer:

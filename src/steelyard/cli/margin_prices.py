@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
-from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from steelyard.cli.case_files import Piece, Printed, answered, cases_printed
-from steelyard.cli.case_lines import Answer, Calculation, Family, each
-from steelyard.cli.margin_cases import LINE_BYTES_MAX, family, identity, plain
-from steelyard.cli.method_library import library
+from steelyard.cli.case_lines import Answer
+from steelyard.cli.margin_cases import identity, plain
+from steelyard.cli.margin_told import told_cases
 from steelyard.margin.methods.prices import (
     critical_prices,
     liquidation_times,
@@ -40,32 +37,7 @@ def margin_prices_command(
 
     folder: its documents are known beside those of the package. Errors: TERM-… of a document there.
     """
-    if folder is not None:
-        pricing_family(folder)  # a fault of a document is told once, before the first answer
-    piece = partial(json_piece if as_json else text_piece, folder=folder)
-    return cases_printed(path, piece, jobs, LINE_BYTES_MAX)
-
-
-def json_piece(piece: Piece, folder: Path | None = None) -> Printed:
-    """Return the critical prices of some lines of a file, one line of JSON each."""
-    return answered(piece, pricing_family(folder), LINE_BYTES_MAX)
-
-
-def text_piece(piece: Piece, folder: Path | None = None) -> Printed:
-    """Return the critical prices of some lines of a file as tables."""
-    printed = json_piece(piece, folder)
-    told = [msgspec.json.decode(line) for line in printed.text.splitlines()]
-    return Printed("".join(_text(line) for line in told), printed.is_sound)
-
-
-@cache
-def pricing_family(folder: Path | None = None) -> Family:
-    """Return the methods of the library with what prices the liquidation of their cases."""
-    answering, known = family(folder), library(folder)
-    calculations: dict[str, Calculation] = {
-        name: each(partial(priced, known.get(name)), "") for name in answering.methods
-    }
-    return replace(answering, calculations=calculations)
+    return told_cases(path, priced, None if as_json else _text, jobs, folder)
 
 
 def priced(document: MethodDocument, case: Case[Any]) -> Answer:

@@ -63,6 +63,10 @@ class Root(msgspec.Struct, frozen=True):
     direction: Direction
 
 
+Side = Decimal | None
+Published = tuple[tuple[Root, ...], tuple[Root, ...], Side, Side, Side, Side]
+
+
 class CriticalPrices(msgspec.Struct, frozen=True):
     """What the price of one underlying does to an account, the prices of the others held still.
 
@@ -158,16 +162,9 @@ def _of_underlying(
         _words(name, "bankrupt", bankruptcies, now.is_bankrupt, (lowest, highest), tick),
         *_silences(line, runs, points, name, tick),
     ]
-    here = exact / tick
-    sides = (
-        *nearest(liquidations, here, now.is_liquidatable, tick),
-        *nearest(bankruptcies, here, now.is_bankrupt, tick),
-    )
     return CriticalPrices(
         name, exact, tick, lowest, highest, instrument, now.is_liquidatable, now.is_bankrupt,
-        tuple(root_of(each, tick) for each in liquidations),
-        tuple(root_of(each, tick) for each in bankruptcies),
-        *sides, tuple(words),
+        *published(now, liquidations, bankruptcies, exact / tick, tick), tuple(words),
     )  # fmt: skip
 
 
@@ -176,6 +173,22 @@ def root_of(crossing: Crossing, tick: Decimal) -> Root:
     if crossing.is_low_bad:
         return Root(crossing.low * tick, "falling")
     return Root(crossing.high * tick, "rising")
+
+
+def published(
+    now: Standing,
+    liquidations: list[Crossing],
+    bankruptcies: list[Crossing],
+    here: Decimal,
+    tick: Decimal,
+) -> Published:
+    """Return the roots of both verdicts, then of each the nearest below and above; here: in ticks."""
+    return (
+        tuple(root_of(each, tick) for each in liquidations),
+        tuple(root_of(each, tick) for each in bankruptcies),
+        *nearest(liquidations, here, now.is_liquidatable, tick),
+        *nearest(bankruptcies, here, now.is_bankrupt, tick),
+    )
 
 
 def nearest(

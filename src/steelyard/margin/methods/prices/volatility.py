@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from steelyard.margin.methods.needs import refuse
-from steelyard.margin.methods.prices.critical import Root, nearest, root_of, stretches
+from steelyard.margin.methods.prices.critical import Root, published, stretches
 from steelyard.margin.methods.prices.flips import (
     BANKRUPTCY,
     LIQUIDATION,
@@ -83,18 +83,16 @@ def _of_account(prober: Prober, instrument: str, reach: float) -> CriticalVolati
     runs = runs_of(line, points)
     if all(ONE not in run or len(run) < 2 for run in runs):
         return CriticalVolatility(instrument, reason=first_silence(line, points))
-    found = [crossings(line, runs, verdict) for verdict in (LIQUIDATION, BANKRUPTCY)]
+    liquidations, bankruptcies = (
+        crossings(line, runs, verdict) for verdict in (LIQUIDATION, BANKRUPTCY)
+    )
     ends = points[0] * TICK, points[-1] * TICK
-    here = Decimal(ONE)
     return CriticalVolatility(
-        instrument, *ends, now.is_liquidatable, now.is_bankrupt,
-        tuple(root_of(each, TICK) for each in found[0]),
-        tuple(root_of(each, TICK) for each in found[1]),
-        *nearest(found[0], here, now.is_liquidatable, TICK),
-        *nearest(found[1], here, now.is_bankrupt, TICK),
+        instrument, ends[0], ends[1], now.is_liquidatable, now.is_bankrupt,
+        *published(now, liquidations, bankruptcies, Decimal(ONE), TICK),
         (
-            _words("liquidated", found[0], now.is_liquidatable, ends),
-            _words("bankrupt", found[1], now.is_bankrupt, ends),
+            _words("liquidated", liquidations, now.is_liquidatable, ends),
+            _words("bankrupt", bankruptcies, now.is_bankrupt, ends),
         ),
     )  # fmt: skip
 
