@@ -1,0 +1,1 @@
+"""Channels: what subscribers are sent, snapshot first and then deltas without a gap."""
