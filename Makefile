@@ -44,9 +44,9 @@ docs: setup-dev ## the pages, in docs/_build/html
 
 lock: setup-dev ## resolve anew, hashed, without hosts (ARGS=--upgrade for newer versions)
 	$(BIN)/uv pip compile $(LOCK_FLAGS) $(ARGS) --group setup -o requirements-uv.lock
-	$(BIN)/uv pip compile $(LOCK_FLAGS) $(ARGS) --group build --extra plots --extra feeds \
+	$(BIN)/uv pip compile $(LOCK_FLAGS) $(ARGS) --group build --extra plots --extra feeds --extra service \
 		pyproject.toml -o requirements.lock
-	$(BIN)/uv pip compile $(LOCK_FLAGS) $(ARGS) --group build --extra plots --extra feeds \
+	$(BIN)/uv pip compile $(LOCK_FLAGS) $(ARGS) --group build --extra plots --extra feeds --extra service \
 		--group dev --group bench --group docs -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 clean: ## remove what was built, .venv included
