@@ -5,11 +5,16 @@
 Each step refuses with an error of the table before the next one is reached, so what is refused has touched
 neither engine nor desk: of these, only the sequence number is read for the answer. Whoever runs the service
 brings what differs between services: the clock, what a call is charged to, and where incidents are told.
+
+A method whose handler is `async` is a command: its answer waits until what it did is durable. Commands are
+served by `respond_later`, on the loop of the engine; `respond` refuses them before their handler is called.
+
+RPCJ-E11 a command was sent to where only questions are answered
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -79,6 +84,7 @@ class _Asked(NamedTuple):
     us_in: int
     ceiling: Limits
     address: str
+    may_wait: bool = False
 
 
 class Dispatcher:
@@ -143,14 +149,35 @@ lists","cure":"did you mean public/test?","where":{"method":"public/rest"},"near
         asked = self._asked(session, desk, clock, address)
         try:
             try:
-                check_limits(raw, asked.ceiling)
-                if not raw.isascii():
-                    check_text(raw)
-                if raw[:1] != b"{" and is_batch(raw):
-                    return self._batch(raw, asked)
+                if self._is_batch(raw, asked):
+                    return self._joined([_now(self._one(m, asked)) for m in self._members(raw)])
             except SteelyardError as error:
                 return self._refused(None, error, asked)
-            return self._one(raw, asked)
+            return _now(self._one(raw, asked))
+        except Exception as error:
+            return self._failed(None, "", error, asked)
+
+    async def respond_later(
+        self, raw: bytes, session: Session, desk: Desk, clock: Clock, *, address: str = ""
+    ) -> Answer:
+        """Return what `respond` would, commands included: those are answered when they are durable.
+
+        The members of a batch are served one after another, in their order; a question among them is
+        answered at once, so without commands nothing is waited for.
+        """
+        asked = self._asked(session, desk, clock, address)._replace(may_wait=True)
+        try:
+            try:
+                if self._is_batch(raw, asked):
+                    answers = []
+                    for member in self._members(raw):
+                        found = self._one(member, asked)
+                        answers.append(found if isinstance(found, Answer) else await found)
+                    return self._joined(answers)
+            except SteelyardError as error:
+                return self._refused(None, error, asked)
+            found = self._one(raw, asked)
+            return found if isinstance(found, Answer) else await found
         except Exception as error:
             return self._failed(None, "", error, asked)
 
@@ -171,7 +198,7 @@ lists","cure":"did you mean public/test?","where":{"method":"public/rest"},"near
                 request = from_query(self.registry, path, pairs)
             except SteelyardError as error:
                 return self._refused(None, error, asked)
-            return self._served(request.method, request, request.params, None, asked)
+            return _now(self._served(request.method, request, request.params, None, asked))
         except Exception as error:
             return self._failed(None, "", error, asked)
 
@@ -179,8 +206,15 @@ lists","cure":"did you mean public/test?","where":{"method":"public/rest"},"near
         scopes: frozenset[str] = frozenset() if session.is_anonymous else session.scopes
         return _Asked(session, desk, clock, clock(), self.registry.ceiling(scopes), address)
 
-    def _batch(self, raw: bytes, asked: _Asked) -> Answer:
-        """Return the answers to the members of a batch, in their order. Errors: RPCJ-E04, RPCJ-E06."""
+    def _is_batch(self, raw: bytes, asked: _Asked) -> bool:
+        """Return whether a body within its limits is a batch. Errors: RPCJ-E01 … E04."""
+        check_limits(raw, asked.ceiling)
+        if not raw.isascii():
+            check_text(raw)
+        return raw[:1] != b"{" and is_batch(raw)
+
+    def _members(self, raw: bytes) -> list[bytes]:
+        """Return the members of a batch. Errors: RPCJ-E04, RPCJ-E06."""
         members = decode_batch(raw)
         if not 0 < len(members) <= self._batch_requests_max:
             raise InputError(
@@ -188,11 +222,14 @@ lists","cure":"did you mean public/test?","where":{"method":"public/rest"},"near
                 rule=f"a batch has 1 to {self._batch_requests_max} requests",
                 cure="send them in several batches",
             )  # fmt: skip
-        bodies = [self._one(bytes(member), asked).body for member in members]
-        told = [body for body in bodies if body is not None]
+        return [bytes(member) for member in members]
+
+    def _joined(self, answers: list[Answer]) -> Answer:
+        """Return the answers to the members of a batch as one, in their order."""
+        told = [answer.body for answer in answers if answer.body is not None]
         return Answer(b"[" + b",".join(told) + b"]", OK) if told else Answer(None, NO_CONTENT)
 
-    def _one(self, raw: bytes, asked: _Asked) -> Answer:
+    def _one(self, raw: bytes, asked: _Asked) -> Answer | Awaitable[Answer]:
         """Return the answer to one request; a sound one is decoded in one pass."""
         whole = self.registry.decode_whole(raw)
         if whole is not None:
@@ -211,8 +248,8 @@ lists","cure":"did you mean public/test?","where":{"method":"public/rest"},"near
         given: msgspec.Raw | tuple[Entry, Any],
         raw: bytes | None,
         asked: _Asked,
-    ) -> Answer:
-        """Return the answer of a request.
+    ) -> Answer | Awaitable[Answer]:
+        """Return the answer of a request, or of a command what is awaited for it.
 
         given: its params as text, or its method and params where they are decoded. raw: its bytes where
         the method's limits are still to be checked.
@@ -221,34 +258,50 @@ lists","cure":"did you mean public/test?","where":{"method":"public/rest"},"near
         try:
             if isinstance(given, tuple):
                 entry, params = given
-                self._admit(entry.method, raw, asked)
+                self._admit(entry, raw, asked)
             else:
                 entry = self.registry.find(name)
-                self._admit(entry.method, raw, asked)
+                self._admit(entry, raw, asked)
                 params = decode_params(entry, given)
             if entry.has_decimal_params:
                 check_finite(params)
             context = Context(asked.session, asked.desk, asked.us_in)
             found = entry.method.handler(params, context)
-            result = encode_finite(found) if entry.has_decimal_result else encode(found)
-            answer = self._told(identity, msgspec.Raw(result), asked)
+            if entry.is_command:
+                return self._commanded(found, entry, request, identity, asked)
+            answer = self._told(identity, _encoded(found, entry), asked)
         except SteelyardError as error:
             answer = self._refused(identity, error, asked)
         except Exception as error:
             answer = self._failed(identity, name, error, asked)
         return Answer(None, NO_CONTENT) if request.is_notification else answer
 
-    def _admit(self, method: Method, raw: bytes | None, asked: _Asked) -> None:
+    async def _commanded(
+        self, doing: Awaitable[Any], entry: Entry, request: Envelope, identity: Id, asked: _Asked
+    ) -> Answer:
+        """Return the answer of a command, once its handler has seen it become durable."""
+        try:
+            answer = self._told(identity, _encoded(await doing, entry), asked)
+        except SteelyardError as error:
+            answer = self._refused(identity, error, asked)
+        except Exception as error:
+            answer = self._failed(identity, entry.method.name, error, asked)
+        return Answer(None, NO_CONTENT) if request.is_notification else answer
+
+    def _admit(self, entry: Entry, raw: bytes | None, asked: _Asked) -> None:
         """Raise what refuses a call before its params are looked at; take its credits."""
+        method = entry.method
         if raw is not None and method.limits != asked.ceiling:
             check_limits(raw, method.limits)
         permit(method, asked.session)
+        if entry.is_command and not asked.may_wait:
+            raise _is_command(method)
         self._charge(asked.session, method, asked.us_in, asked.address)
 
-    def _told(self, identity: Id, result: msgspec.Raw, asked: _Asked) -> Answer:
+    def _told(self, identity: Id, result: bytes, asked: _Asked) -> Answer:
         us_out = max(asked.us_in, asked.clock())
         response = Response(
-            id=identity, result=result, usIn=asked.us_in, usOut=us_out, usDiff=us_out - asked.us_in,
+            id=identity, result=msgspec.Raw(result), usIn=asked.us_in, usOut=us_out, usDiff=us_out - asked.us_in,
             testnet=self._testnet, as_of_seq=self._as_of_seq(asked),
         )  # fmt: skip
         return Answer(encode(response), OK)
@@ -286,6 +339,25 @@ lists","cure":"did you mean public/test?","where":{"method":"public/rest"},"near
         except Exception:  # the caller's answer does not hang on whoever writes the log
             return name
         return name
+
+
+def _encoded(found: object, entry: Entry) -> bytes:
+    """Return a result as JSON."""
+    return encode_finite(found) if entry.has_decimal_result else encode(found)
+
+
+def _now(found: Answer | Awaitable[Answer]) -> Answer:
+    """Return an answer that nothing was waited for; commands were refused on the way."""
+    assert isinstance(found, Answer)
+    return found
+
+
+def _is_command(method: Method) -> CallError:
+    return CallError(
+        "RPCJ-E11", f"{method.name} is a command",
+        rule="a command is answered when it is durable, which this way of asking does not wait for",
+        cure="send it by POST, or over a WebSocket, without as_of_seq", method=method.name,
+    )  # fmt: skip
 
 
 def permit(method: Method, session: Session) -> None:

@@ -12,8 +12,8 @@ wrote for a caller may hold what no caller should read.
 RPCJ-E01 … E03   a body beyond a limit                RPCJ-E08   params that do not fit the method
 RPCJ-E04         no JSON                              RPCJ-E09   nobody is proven to ask
 RPCJ-E05         no request of JSON-RPC 2.0           RPCJ-E10   the scope is missing
-RPCJ-E06         a batch of none or too many          RPCJ-E12   the service failed
-RPCJ-E07         a method that is not there
+RPCJ-E06         a batch of none or too many          RPCJ-E11   a command where questions are answered
+RPCJ-E07         a method that is not there           RPCJ-E12   the service failed
 """
 
 from __future__ import annotations
@@ -84,6 +84,7 @@ BY_CODE: dict[str, Published] = {
     "RPCJ-E08": INVALID_PARAMS,
     "RPCJ-E09": UNAUTHORIZED,
     "RPCJ-E10": FORBIDDEN,
+    "RPCJ-E11": INVALID_REQUEST,
     "RPCJ-E12": INTERNAL_ERROR,
     "ANSW-E03": FORBIDDEN,  # an account of somebody else, or of nobody: the two are not told apart
     "ANSW-E06": INVALID_ARGUMENTS,

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from inspect import iscoroutinefunction
 from typing import Any, NamedTuple, Union
 
 import msgspec
@@ -32,7 +33,7 @@ _NAME = re.compile(r"(?:public|private)(?:/[a-z][a-z0-9_]*){1,3}|rpc\.discover")
 _NUMBER_KEYS = (inspect.FloatType, inspect.DecimalType)
 
 Handler = Callable[[Any, Any], Any]
-"""(params, context) → result: a struct in, a value of the stated type out."""
+"""(params, context) → result: a struct in, a value of the stated type out; of an `async` one when awaited."""
 
 
 class NoParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,7 +43,7 @@ class NoParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Method(msgspec.Struct, frozen=True, kw_only=True):
     """One method of the service.
 
-    handler: (params, context) → result. params: a struct; result: any type that the wire carries.
+    handler: (params, context) → result; an `async` one is a command, see `dispatch`. params: a struct; result: any type that the wire carries.
     scope: one of the scopes, or "public". credits: what a call costs. touches: no account, the one that its
     params name, or every one. limits: of its request's body.
     """
@@ -63,7 +64,7 @@ class Entry(NamedTuple):
     """A method with what is made once for it.
 
     decode: reads its params. pairs: its name in pairs of letters. has_decimal_params, has_decimal_result:
-    whether a Decimal may be within.
+    whether a Decimal may be within. is_command: whether its handler is awaited.
     """
 
     method: Method
@@ -71,6 +72,7 @@ class Entry(NamedTuple):
     pairs: frozenset[str]
     has_decimal_params: bool
     has_decimal_result: bool
+    is_command: bool
 
 
 class Registry:
@@ -101,6 +103,7 @@ class Registry:
                 _pairs(method.name),
                 _has_decimal(method.params),
                 _has_decimal(method.result),
+                iscoroutinefunction(method.handler),
             )
         self._entries_of_wholes = {_whole(entry.method): entry for entry in self._entries.values()}
         wholes: Any = Union[tuple(self._entries_of_wholes)] if self._entries else Envelope  # noqa: UP007
