@@ -14,6 +14,7 @@ import typer
 from steelyard import __version__
 from steelyard.cli import margin_asked
 from steelyard.cli.feeds import feeds_app
+from steelyard.cli.keys import keys_app
 from steelyard.cli.methods import methods_app
 
 EXIT_OK, EXIT_BREACH, EXIT_USAGE, EXIT_STALE, EXIT_CORRUPT = range(5)
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 
 app.add_typer(feeds_app)
+app.add_typer(keys_app)
 app.add_typer(methods_app)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
