@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from steelyard.terms import AccountRecord, Asset, Instrument, PositionRecord
+from steelyard.terms.controls import ParameterEdit
 from steelyard.ticks import (
     AccountsLoaded,
     AssetListed,
@@ -17,14 +18,24 @@ from steelyard.ticks import (
     GarchUpdate,
     HestonUpdate,
     InstrumentsListed,
+    KillSwitchPulled,
     OpenInterestTick,
     OrderCancelled,
     OrderPlaced,
+    OrderReserved,
+    OverrideApproved,
+    OverrideProposed,
+    OverrideWithdrawn,
+    ParameterApproved,
     ParameterChange,
+    ParameterProposed,
+    ParameterRejected,
     PriceBatch,
     PriceDecision,
     PriceTick,
     QuoteTick,
+    ReservationConfirmed,
+    ReservationReleased,
     SignalListed,
     SignalTick,
     Smile,
@@ -34,6 +45,8 @@ from steelyard.ticks import (
     SurfaceUpdate,
     TimeTick,
     TradeTick,
+    TradingRestricted,
+    TradingResumed,
     Transfer,
     VolatilityUpdate,
 )
@@ -91,6 +104,39 @@ EVENTS: dict[str, Event] = {
         Transfer(*HEAD, "external", "fund", "USDC", 10**6),
         Funding(*HEAD, "BTC-PERPETUAL", -100_000),
         ParameterChange(*HEAD, "underlying.BTC.range_ppm", "160000"),
+        OrderReserved(*HEAD, "fund", "r-1", "BTC-PERPETUAL", 4, 119_000.0, NOW_US + 5_000_000),
+        ReservationConfirmed(*HEAD, "fund", "r-1"),
+        ReservationReleased(*HEAD, "fund", "r-1"),
+        TradingRestricted(
+            *HEAD,
+            "halt-1",
+            "halt",
+            "account",
+            "fund",
+            "ann",
+            "stolen key",
+            NOW_US + 10**9,
+            NOW_US + 9,
+        ),
+        TradingResumed(*HEAD, "halt-1", "bob", "keys changed"),
+        KillSwitchPulled(
+            *HEAD, "kill-1", "freeze", "ann", "orders nobody sent", NOW_US + 3_600_000_000
+        ),
+        OverrideProposed(
+            *HEAD, "hold-1", "hold_liquidation", "fund", "ann", "a wire is late", NOW_US + 10**9
+        ),
+        OverrideApproved(*HEAD, "hold-1", "bob"),
+        OverrideWithdrawn(*HEAD, "hold-1", "ann", "the wire is here"),
+        ParameterProposed(
+            *HEAD,
+            "p-1",
+            [ParameterEdit("underlying.BTC.range_ppm", "160000"), ParameterEdit("cross", "{}")],
+            NOW_US + 86_400_000_000,
+            "ann",
+            "a wilder market",
+        ),
+        ParameterApproved(*HEAD, "p-1", "bob"),
+        ParameterRejected(*HEAD, "p-1", "bob", "too far"),
         TimeTick(*HEAD),
     )
 }
@@ -101,7 +147,10 @@ NAMES = st.text(
 )  # printable, as the check wants
 UNITS = st.integers(1, 2**62)
 PRICES = st.floats(1e-9, 1e12)
-START = (TIMES, NAMES, st.integers(0, 2**62))
+NUMBERS = st.integers(0, 2**62)
+START = (TIMES, NAMES, NUMBERS)
+EARLY = st.integers(0, 4_000_000_000_000_000)  # leaves room for the times that must lie ahead
+REASONS = st.text(min_size=1, max_size=400)
 
 ANY_EVENT = st.one_of(
     st.builds(PriceTick, *START, NAMES, NAMES, PRICES, TIMES),
@@ -113,6 +162,50 @@ ANY_EVENT = st.one_of(
     st.builds(Funding, *START, NAMES, st.integers(-50_000_000, 50_000_000)),
     st.builds(ParameterChange, *START, NAMES, st.text(max_size=100)),
     st.builds(TimeTick, *START),
+    EARLY.flatmap(
+        lambda now_us: st.builds(
+            OrderReserved, st.just(now_us), NAMES, NUMBERS, NAMES, NAMES, NAMES, UNITS, PRICES,
+            st.integers(now_us + 1, now_us + 60_000_000),
+        )
+    ),
+    st.builds(ReservationConfirmed, *START, NAMES, NAMES),
+    st.builds(ReservationReleased, *START, NAMES, NAMES),
+    EARLY.flatmap(
+        lambda now_us: st.builds(
+            TradingRestricted, st.just(now_us), NAMES, NUMBERS, NAMES,
+            st.sampled_from(["halt", "reduce_only"]), st.just("account"), NAMES, NAMES, REASONS,
+            st.just(0) | st.integers(now_us + 3_600_000_000, 4_102_444_800_000_000),
+            st.just(0) | st.integers(now_us + 1, now_us + 3_600_000_000),
+        )
+    ),
+    st.builds(TradingResumed, *START, NAMES, NAMES, REASONS),
+    st.builds(
+        KillSwitchPulled, *START, NAMES, st.sampled_from(["cancel_and_reduce_only", "freeze"]),
+        NAMES, REASONS,
+    ),
+    EARLY.flatmap(
+        lambda now_us: st.builds(
+            OverrideProposed, st.just(now_us), NAMES, NUMBERS, NAMES,
+            st.sampled_from(
+                ["hold_liquidation", "withdrawal_hold", "protect_asset", "lift_kill_switch"]
+            ),
+            NAMES, NAMES, REASONS, st.integers(now_us + 1, now_us + 86_400_000_000),
+        )
+    ),
+    st.builds(OverrideApproved, *START, NAMES, NAMES),
+    st.builds(OverrideWithdrawn, *START, NAMES, NAMES, REASONS),
+    EARLY.flatmap(
+        lambda now_us: st.builds(
+            ParameterProposed, st.just(now_us), NAMES, NUMBERS, NAMES,
+            st.lists(
+                st.builds(ParameterEdit, NAMES, st.text(max_size=100)),
+                min_size=1, max_size=4, unique_by=lambda edit: edit.path,
+            ),
+            st.integers(now_us, now_us + 30 * 86_400_000_000), NAMES, REASONS,
+        )
+    ),
+    st.builds(ParameterApproved, *START, NAMES, NAMES),
+    st.builds(ParameterRejected, *START, NAMES, NAMES, REASONS),
     st.builds(
         VolatilityUpdate, *START, NAMES, st.just(["a", "b"]),
         st.lists(st.floats(1e-3, 50.0), min_size=2, max_size=2),

@@ -79,6 +79,18 @@ NAMED = [
         "Transfer": ("source_account", "target_account", "asset"),
         "Funding": ("instrument",),
         "ParameterChange": ("path",),
+        "OrderReserved": ("account", "order", "instrument"),
+        "ReservationConfirmed": ("account", "order"),
+        "ReservationReleased": ("account", "order"),
+        "TradingRestricted": ("control", "subject", "author"),
+        "TradingResumed": ("control", "author"),
+        "KillSwitchPulled": ("control", "author"),
+        "OverrideProposed": ("override", "subject", "author"),
+        "OverrideApproved": ("override", "approver"),
+        "OverrideWithdrawn": ("override", "author"),
+        "ParameterProposed": ("proposal", "author"),
+        "ParameterApproved": ("proposal", "approver"),
+        "ParameterRejected": ("proposal", "author"),
     }.items()
     for field in fields
 ]

@@ -1,7 +1,7 @@
 """Ticks, step 1: every input as one typed event.
 
-Listings, prices, quotes, volatilities, orders, fills, transfers, funding, parameters and the passing
-of time enter the engine as these events and as nothing else. One codec reads and writes them; what
+Listings, prices, quotes, volatilities, orders, reservations, fills, transfers, funding, parameters, what
+operators decide and the passing of time enter the engine as these events and as nothing else. One codec reads and writes them; what
 does not fit is a listed error, never an exception from the depths.
 """
 
@@ -19,14 +19,24 @@ from steelyard.ticks.events import (
     GarchUpdate,
     HestonUpdate,
     InstrumentsListed,
+    KillSwitchPulled,
     OpenInterestTick,
     OrderCancelled,
     OrderPlaced,
+    OrderReserved,
+    OverrideApproved,
+    OverrideProposed,
+    OverrideWithdrawn,
+    ParameterApproved,
     ParameterChange,
+    ParameterProposed,
+    ParameterRejected,
     PriceBatch,
     PriceDecision,
     PriceTick,
     QuoteTick,
+    ReservationConfirmed,
+    ReservationReleased,
     SignalKind,
     SignalListed,
     SignalTick,
@@ -38,6 +48,8 @@ from steelyard.ticks.events import (
     SurfaceUpdate,
     TimeTick,
     TradeTick,
+    TradingRestricted,
+    TradingResumed,
     Transfer,
     VolatilityUpdate,
 )
@@ -55,14 +67,24 @@ __all__ = [
     "GarchUpdate",
     "HestonUpdate",
     "InstrumentsListed",
+    "KillSwitchPulled",
     "OpenInterestTick",
     "OrderCancelled",
     "OrderPlaced",
+    "OrderReserved",
+    "OverrideApproved",
+    "OverrideProposed",
+    "OverrideWithdrawn",
+    "ParameterApproved",
     "ParameterChange",
+    "ParameterProposed",
+    "ParameterRejected",
     "PriceBatch",
     "PriceDecision",
     "PriceTick",
     "QuoteTick",
+    "ReservationConfirmed",
+    "ReservationReleased",
     "SignalKind",
     "SignalListed",
     "SignalTick",
@@ -74,6 +96,8 @@ __all__ = [
     "SurfaceUpdate",
     "TimeTick",
     "TradeTick",
+    "TradingRestricted",
+    "TradingResumed",
     "Transfer",
     "VolatilityUpdate",
     "check_event",

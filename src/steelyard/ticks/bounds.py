@@ -9,6 +9,7 @@ NAME_LENGTH_MAX = 96
 TIME_US_MAX = 4_102_444_800_000_000  # the year 2100
 PRICE_MAX = 1e12
 BATCH_MAX = 100_000
+REASON_LENGTH_MAX = 400
 
 
 def name(event: Event, field: str, value: str) -> None:
@@ -36,6 +37,20 @@ def exchange_time(event: Event, exchange_time_us: int) -> None:
     """Raise TICK-E05 unless a time lies between 1970 and 2100."""
     if not 0 <= exchange_time_us <= TIME_US_MAX:
         raise refused("TICK-E05", event, "exchange_time_us", "UTC microseconds, 1970 to 2100")
+
+
+def reason(event: Event, text: str) -> None:
+    """Raise TICK-E06 unless a reason is given, and short."""
+    if not 0 < len(text) <= REASON_LENGTH_MAX:
+        raise refused(
+            "TICK-E06", event, "reason", f"a reason, at most {REASON_LENGTH_MAX} characters"
+        )
+
+
+def ahead(event: Event, field: str, value_us: int, most_us: int, rule: str) -> None:
+    """Raise TICK-E05 unless a time lies after the event, at most `most_us`."""
+    if not event.time_us < value_us <= min(TIME_US_MAX, event.time_us + most_us):
+        raise refused("TICK-E05", event, field, rule, value_us)
 
 
 def refused(code: str, event: Event, field: str, rule: str, value: object = None) -> InputError:

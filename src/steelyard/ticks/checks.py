@@ -19,6 +19,7 @@ from steelyard.ticks.bounds import (
     units,
     within,
 )
+from steelyard.ticks.control_checks import CONTROL_RULES, check_order
 from steelyard.ticks.events import (
     AccountsLoaded,
     Event,
@@ -150,13 +151,6 @@ def _heston_update(event: HestonUpdate) -> None:
     exchange_time(event, event.exchange_time_us)
 
 
-def _order_placed(event: OrderPlaced) -> None:
-    for field in ("account", "order", "instrument"):
-        name(event, field, getattr(event, field))
-    units(event, "quantity", abs(event.quantity), 1)
-    within(event, "price", event.price, 0.0, PRICE_MAX)
-
-
 def _fill(event: Fill) -> None:
     for field in ("instrument", "buyer", "seller"):
         name(event, field, getattr(event, field))
@@ -206,11 +200,12 @@ def _instruments_listed(event: InstrumentsListed) -> None:
 
 _RULES: dict[type[Event], Callable[[Any], None]] = {
     **MARKET_RULES,
+    **CONTROL_RULES,
     QuoteTick: _quote_tick,
     VolatilityUpdate: _volatility_update,
     SurfaceUpdate: _surface_update,
     HestonUpdate: _heston_update,
-    OrderPlaced: _order_placed,
+    OrderPlaced: check_order,
     OrderCancelled: _order_cancelled,
     Fill: _fill,
     Transfer: _transfer,

@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from steelyard.terms import AccountRecord, Asset, Instrument
+from steelyard.terms.controls import HaltKind, KillMode, OverrideKind, ParameterEdit, Scope
 
 SourceKind = Literal["spot", "derivative", "oracle"]
 FeedState = Literal["up", "down", "unverified", "malformed", "gap", "clock", "halted"]
@@ -352,6 +353,129 @@ class ParameterChange(Event, frozen=True, array_like=True, tag=True, gc=False):
     value_json: str
 
 
+class OrderReserved(Event, frozen=True, array_like=True, tag=True, gc=False):
+    """Margin set aside for an order before it is sent: held as a resting order until `expires_us`.
+
+    Fields as those of OrderPlaced; expires_us: UTC, it ends then unless it was confirmed, released or filled.
+    """
+
+    account: str
+    order: str
+    instrument: str
+    quantity: int
+    price: float
+    expires_us: int
+
+
+class ReservationConfirmed(Event, frozen=True, array_like=True, tag=True, gc=False):
+    """The reserved order rests on the venue from now on: it expires no more."""
+
+    account: str
+    order: str
+
+
+class ReservationReleased(Event, frozen=True, array_like=True, tag=True, gc=False):
+    """The reserved order was not sent after all: what it took is free again."""
+
+    account: str
+    order: str
+
+
+class TradingRestricted(Event, frozen=True, array_like=True, tag=True, gc=False):
+    """New orders and reservations of a scope are refused (halt), or those that do not reduce (reduce_only).
+
+    control: its id, used once. subject: the underlying, instrument or account, empty for the venue. author:
+    the person who says so. until_us: it ends by itself then, 0 for when somebody resumes trading.
+    liquidations_held_until_us: nobody of the scope (venue or account) is liquidated before then, 0 for not held.
+    """
+
+    control: str
+    kind: HaltKind
+    scope: Scope
+    subject: str
+    author: str
+    reason: str
+    until_us: int = 0
+    liquidations_held_until_us: int = 0
+
+
+class TradingResumed(Event, frozen=True, array_like=True, tag=True, gc=False):
+    """A halt or a reduce-only ends."""
+
+    control: str
+    author: str
+    reason: str
+
+
+class KillSwitchPulled(Event, frozen=True, array_like=True, tag=True, gc=False):
+    """Every resting order and reservation of the venue is cancelled; new ones are refused until two persons lift it.
+
+    mode: cancel_and_reduce_only lets orders that reduce through, freeze none. Fields as of TradingRestricted;
+    it is lifted by an override of kind `lift_kill_switch`.
+    """
+
+    control: str
+    mode: KillMode
+    author: str
+    reason: str
+    liquidations_held_until_us: int = 0
+
+
+class OverrideProposed(Event, frozen=True, array_like=True, tag=True, gc=False):
+    """One person asks for an exception to the rules; it holds once another approves.
+
+    kind and subject: hold_liquidation and withdrawal_hold of an account, protect_asset of an asset,
+    lift_kill_switch of the control's id. until_us: it ends then, approved or not.
+    """
+
+    override: str
+    kind: OverrideKind
+    subject: str
+    author: str
+    reason: str
+    until_us: int
+
+
+class OverrideApproved(Event, frozen=True, array_like=True, tag=True, gc=False):
+    """Another person approves an override: it holds from now on."""
+
+    override: str
+    approver: str
+
+
+class OverrideWithdrawn(Event, frozen=True, array_like=True, tag=True, gc=False):
+    """An override ends before its time, approved or not: the rules hold again."""
+
+    override: str
+    author: str
+    reason: str
+
+
+class ParameterProposed(Event, frozen=True, array_like=True, tag=True, gc=False):
+    """One person proposes new values of parameters, all or none, from `effective_us` on."""
+
+    proposal: str
+    changes: list[ParameterEdit]
+    effective_us: int
+    author: str
+    reason: str
+
+
+class ParameterApproved(Event, frozen=True, array_like=True, tag=True, gc=False):
+    """Another person approves a proposal: it is applied at its time, or now where that is over."""
+
+    proposal: str
+    approver: str
+
+
+class ParameterRejected(Event, frozen=True, array_like=True, tag=True, gc=False):
+    """A proposal will not be applied: another person rejects it, or its author withdraws it."""
+
+    proposal: str
+    author: str
+    reason: str
+
+
 class TimeTick(Event, frozen=True, array_like=True, tag=True, gc=False):
     """Time passes: prices age, options decay and expire."""
 
@@ -381,5 +505,17 @@ AnyEvent = (
     | Transfer
     | Funding
     | ParameterChange
+    | OrderReserved
+    | ReservationConfirmed
+    | ReservationReleased
+    | TradingRestricted
+    | TradingResumed
+    | KillSwitchPulled
+    | OverrideProposed
+    | OverrideApproved
+    | OverrideWithdrawn
+    | ParameterProposed
+    | ParameterApproved
+    | ParameterRejected
     | TimeTick
 )

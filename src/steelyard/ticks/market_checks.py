@@ -6,7 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 from steelyard.terms.checks import DAY_US
-from steelyard.ticks.bounds import BATCH_MAX, PRICE_MAX, exchange_time, name, refused, within
+from steelyard.ticks.bounds import (
+    BATCH_MAX,
+    PRICE_MAX,
+    REASON_LENGTH_MAX,
+    exchange_time,
+    name,
+    reason,
+    refused,
+    within,
+)
 from steelyard.ticks.events import (
     BookTick,
     Event,
@@ -23,7 +32,6 @@ from steelyard.ticks.events import (
 )
 
 LEVELS_MAX = 1_000
-REASON_LENGTH_MAX = 400
 RESELLS_MAX = 64
 SIGNAL_MAX = 1e9
 
@@ -75,10 +83,7 @@ def _price_decision(event: PriceDecision) -> None:
         raise refused("TICK-E04", event, "approvers", "two different persons approve")
     for approver in event.approvers:
         name(event, "approvers", approver)
-    if not 0 < len(event.reason) <= REASON_LENGTH_MAX:
-        raise refused(
-            "TICK-E06", event, "reason", f"a reason, at most {REASON_LENGTH_MAX} characters"
-        )
+    reason(event, event.reason)
     exchange_time(event, event.until_us)
     if not event.time_us < event.until_us <= event.time_us + DAY_US:
         raise refused("TICK-E05", event, "until_us", "it ends after now and within a day")

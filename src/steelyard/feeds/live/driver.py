@@ -30,7 +30,7 @@ from steelyard.feeds.live.order_book import Level, OrderBook
 from steelyard.feeds.live.skew import SkewRules
 from steelyard.feeds.live.source_state import Fault, SourceState
 from steelyard.feeds.live.trade_sums import TradeSums
-from steelyard.ticks.bounds import PRICE_MAX, TIME_US_MAX
+from steelyard.ticks.bounds import PRICE_MAX, REASON_LENGTH_MAX, TIME_US_MAX
 from steelyard.ticks.events import (
     BookTick,
     Event,
@@ -42,7 +42,6 @@ from steelyard.ticks.events import (
     SourcePrice,
     SourceStatus,
 )
-from steelyard.ticks.market_checks import REASON_LENGTH_MAX
 
 NO_PRICE = 0.0  # said in place of a mid that is not there: it makes the source invalid
 _ALIVE = frozenset({"open", "up"})
