@@ -8,6 +8,8 @@ brings what differs between services: the clock, what a call is charged to, and 
 
 A method whose handler is `async` is a command: its answer waits until what it did is durable. Commands are
 served by `respond_later`, on the loop of the engine; `respond` refuses them before their handler is called.
+`begin` does not wait itself: a transport that has other requests to read gets what is to be awaited, and may
+route a call that was admitted to somewhere else, a thread or another process.
 
 RPCJ-E11 a command was sent to where only questions are answered
 """
@@ -21,6 +23,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from steelyard.quantities.errors import InputError, SteelyardError
+from steelyard.service.access.errors import TooManyRequests
 from steelyard.service.access.matrix import PUBLIC
 from steelyard.service.access.session import Session
 from steelyard.service.answers.desk import Context, Desk
@@ -44,6 +47,7 @@ from steelyard.service.rpc.messages import (
 from steelyard.service.rpc.params import decode_params
 from steelyard.service.rpc.query import from_query
 from steelyard.service.rpc.registry import Entry, Method, Registry
+from steelyard.service.rpc.unique import check_unique
 
 BATCH_REQUESTS_MAX = 50
 OK, NO_CONTENT = 200, 204
@@ -53,6 +57,9 @@ Clock = Callable[[], int]
 
 Charge = Callable[[Session, Method, int, str], object]
 """(session, method, time_us, address): takes the credits of a call, or raises the error that refuses it."""
+
+ChargeFault = Callable[[Session, SteelyardError, int, str], object]
+"""(session, refusal, time_us, address): takes what a refusal costs, or raises what is told instead of it."""
 
 
 class Incident(NamedTuple):
@@ -69,10 +76,42 @@ class Incident(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """The bytes of an answer, None where none is wanted, and the status of HTTP that goes with them."""
+    """The bytes of an answer, None where none is wanted, and the status of HTTP that goes with them.
+
+    retry_after_us: when the same request is served, of one that was refused for its credits.
+    """
 
     body: bytes | None
     http_status: int
+    retry_after_us: int | None = None
+
+
+class Waiting(NamedTuple):
+    """An answer that is to be awaited. name: the method's, "" of a batch."""
+
+    name: str
+    doing: Awaitable[Answer]
+
+
+class Call(NamedTuple):
+    """A call that was admitted and paid for, before its handler; raw: its bytes, None from a query."""
+
+    entry: Entry
+    params: Any
+    context: Context
+    raw: bytes | None
+
+
+class Elsewhere(NamedTuple):
+    """What somebody else makes of a call: the JSON of a result as of a desk, or without one the whole answer."""
+
+    make: Callable[[], Awaitable[bytes]]
+    desk: Desk | None
+
+
+ContextMaker = Callable[[Session, Desk, int], Context]
+Route = Callable[[Call], Elsewhere | None]
+"""Says where a call is served; None is here and at once."""
 
 
 class _Asked(NamedTuple):
@@ -85,12 +124,15 @@ class _Asked(NamedTuple):
     ceiling: Limits
     address: str
     may_wait: bool = False
+    context_of: ContextMaker = Context
+    route: Route | None = None
 
 
 class Dispatcher:
     """Answers requests with the methods of a registry.
 
-    charge: takes a call's credits or raises. on_incident: is told of every unexpected failure; what it
+    charge: takes a call's credits or raises. charge_fault: takes what a request costs that is refused before
+    its credits are taken, or raises; nothing is taken without it. on_incident: is told of every unexpected failure; what it
     raises itself is dropped. testnet: what answers say of the market. A notification is served and not
     answered, though JSON-RPC's errors of a body that is no request always are.
 
@@ -123,11 +165,13 @@ lists","cure":"did you mean public/test?","where":{"method":"public/rest"},"near
         *,
         charge: Charge,
         on_incident: Callable[[Incident], object],
+        charge_fault: ChargeFault | None = None,
         testnet: bool = False,
         batch_requests_max: int = BATCH_REQUESTS_MAX,
     ) -> None:
         self.registry = registry
         self._charge = charge
+        self._charge_fault = charge_fault
         self._on_incident = on_incident
         self._testnet = testnet
         self._batch_requests_max = batch_requests_max
@@ -152,7 +196,7 @@ lists","cure":"did you mean public/test?","where":{"method":"public/rest"},"near
                 if self._is_batch(raw, asked):
                     return self._joined([_now(self._one(m, asked)) for m in self._members(raw)])
             except SteelyardError as error:
-                return self._refused(None, error, asked)
+                return self._faulty(None, error, asked)
             return _now(self._one(raw, asked))
         except Exception as error:
             return self._failed(None, "", error, asked)
@@ -165,21 +209,42 @@ lists","cure":"did you mean public/test?","where":{"method":"public/rest"},"near
         The members of a batch are served one after another, in their order; a question among them is
         answered at once, so without commands nothing is waited for.
         """
-        asked = self._asked(session, desk, clock, address)._replace(may_wait=True)
+        found = self.begin(raw, session, desk, clock, address=address)
+        return found if isinstance(found, Answer) else await found.doing
+
+    def begin(
+        self,
+        raw: bytes,
+        session: Session,
+        desk: Desk,
+        clock: Clock,
+        *,
+        address: str = "",
+        context_of: ContextMaker = Context,
+        route: Route | None = None,
+    ) -> Answer | Waiting:
+        """Return the answer, or what is to be awaited for it; whichever it is, the call was admitted now.
+
+        context_of: makes what handlers are told. route: may have a call served elsewhere. A batch with
+        anything to wait for is awaited as a whole, its members one after another.
+        """
+        asked = self._asked(session, desk, clock, address, True, context_of, route)
         try:
             try:
                 if self._is_batch(raw, asked):
-                    answers = []
-                    for member in self._members(raw):
-                        found = self._one(member, asked)
-                        answers.append(found if isinstance(found, Answer) else await found)
-                    return self._joined(answers)
+                    return Waiting("", self._batched(self._members(raw), asked))
             except SteelyardError as error:
-                return self._refused(None, error, asked)
-            found = self._one(raw, asked)
-            return found if isinstance(found, Answer) else await found
+                return self._faulty(None, error, asked)
+            return self._one(raw, asked)
         except Exception as error:
             return self._failed(None, "", error, asked)
+
+    async def _batched(self, members: list[bytes], asked: _Asked) -> Answer:
+        answers = []
+        for member in members:
+            found = self._one(member, asked)
+            answers.append(found if isinstance(found, Answer) else await found.doing)
+        return self._joined(answers)
 
     def respond_query(
         self,
@@ -192,19 +257,56 @@ lists","cure":"did you mean public/test?","where":{"method":"public/rest"},"near
         address: str = "",
     ) -> Answer:
         """Return the answer to a path and query pairs, the GET form; its id is null."""
-        asked = self._asked(session, desk, clock, address)
+        return _now(self._query(path, pairs, self._asked(session, desk, clock, address)))
+
+    def begin_query(
+        self,
+        path: str,
+        pairs: Iterable[tuple[str, str]],
+        session: Session,
+        desk: Desk,
+        clock: Clock,
+        *,
+        address: str = "",
+        context_of: ContextMaker = Context,
+        route: Route | None = None,
+    ) -> Answer | Waiting:
+        """Return what `respond_query` would, or what is to be awaited for it, as `begin` does."""
+        asked = self._asked(session, desk, clock, address, True, context_of, route)
+        return self._query(path, pairs, asked)
+
+    def _query(
+        self, path: str, pairs: Iterable[tuple[str, str]], asked: _Asked
+    ) -> Answer | Waiting:
         try:
             try:
                 request = from_query(self.registry, path, pairs)
             except SteelyardError as error:
-                return self._refused(None, error, asked)
-            return _now(self._served(request.method, request, request.params, None, asked))
+                return self._faulty(None, error, asked)
+            return self._served(request.method, request, request.params, None, asked)
         except Exception as error:
             return self._failed(None, "", error, asked)
 
-    def _asked(self, session: Session, desk: Desk, clock: Clock, address: str) -> _Asked:
+    def refuse(
+        self, error: SteelyardError, session: Session, desk: Desk, clock: Clock, *, raw: bytes = b""
+    ) -> Answer:
+        """Return the answer to a request that a transport refuses; raw: where its id is read from."""
+        asked = self._asked(session, desk, clock, "")
+        return self._refused(read_id(raw) if raw else None, error, asked)
+
+    def _asked(
+        self,
+        session: Session,
+        desk: Desk,
+        clock: Clock,
+        address: str,
+        may_wait: bool = False,
+        context_of: ContextMaker = Context,
+        route: Route | None = None,
+    ) -> _Asked:
         scopes: frozenset[str] = frozenset() if session.is_anonymous else session.scopes
-        return _Asked(session, desk, clock, clock(), self.registry.ceiling(scopes), address)
+        ceiling = self.registry.ceiling(scopes)
+        return _Asked(session, desk, clock, clock(), ceiling, address, may_wait, context_of, route)
 
     def _is_batch(self, raw: bytes, asked: _Asked) -> bool:
         """Return whether a body within its limits is a batch. Errors: RPCJ-E01 … E04."""
@@ -229,16 +331,17 @@ lists","cure":"did you mean public/test?","where":{"method":"public/rest"},"near
         told = [answer.body for answer in answers if answer.body is not None]
         return Answer(b"[" + b",".join(told) + b"]", OK) if told else Answer(None, NO_CONTENT)
 
-    def _one(self, raw: bytes, asked: _Asked) -> Answer | Awaitable[Answer]:
+    def _one(self, raw: bytes, asked: _Asked) -> Answer | Waiting:
         """Return the answer to one request; a sound one is decoded in one pass."""
-        whole = self.registry.decode_whole(raw)
-        if whole is not None:
-            entry, envelope, params = whole
-            return self._served(entry.method.name, envelope, (entry, params), raw, asked)
         try:
+            check_unique(raw)
+            whole = self.registry.decode_whole(raw)
+            if whole is not None:
+                entry, envelope, params = whole
+                return self._served(entry.method.name, envelope, (entry, params), raw, asked)
             request = decode_request(raw)
         except SteelyardError as error:
-            return self._refused(read_id(raw), error, asked)
+            return self._faulty(read_id(raw), error, asked)
         return self._served(request.method, request, request.params, raw, asked)
 
     def _served(
@@ -248,32 +351,52 @@ lists","cure":"did you mean public/test?","where":{"method":"public/rest"},"near
         given: msgspec.Raw | tuple[Entry, Any],
         raw: bytes | None,
         asked: _Asked,
-    ) -> Answer | Awaitable[Answer]:
-        """Return the answer of a request, or of a command what is awaited for it.
+    ) -> Answer | Waiting:
+        """Return the answer of a request, or what is awaited for it.
 
         given: its params as text, or its method and params where they are decoded. raw: its bytes where
         the method's limits are still to be checked.
         """
         identity = None if isinstance(request.id, msgspec.UnsetType) else request.id
+        is_paid = False
         try:
-            if isinstance(given, tuple):
-                entry, params = given
-                self._admit(entry, raw, asked)
-            else:
-                entry = self.registry.find(name)
-                self._admit(entry, raw, asked)
+            entry, params = given if isinstance(given, tuple) else (self.registry.find(name), None)
+            self._admit(entry, raw, asked)
+            is_paid = True
+            if not isinstance(given, tuple):
                 params = decode_params(entry, given)
             if entry.has_decimal_params:
                 check_finite(params)
-            context = Context(asked.session, asked.desk, asked.us_in)
+            context = asked.context_of(asked.session, asked.desk, asked.us_in)
+            if asked.route is not None:
+                routed = asked.route(Call(entry, params, context, raw))
+                if routed is not None:
+                    return Waiting(name, self._elsewhere(routed, entry, request, identity, asked))
             found = entry.method.handler(params, context)
             if entry.is_command:
-                return self._commanded(found, entry, request, identity, asked)
-            answer = self._told(identity, _encoded(found, entry), asked)
+                return Waiting(name, self._commanded(found, entry, request, identity, asked))
+            answer = self._told(identity, encoded(found, entry), asked)
+        except SteelyardError as error:
+            refused = self._refused if is_paid else self._faulty
+            answer = refused(identity, error, asked)
+        except Exception as error:
+            answer = self._failed(identity, name, error, asked)
+        return Answer(None, NO_CONTENT) if request.is_notification else answer
+
+    async def _elsewhere(
+        self, routed: Elsewhere, entry: Entry, request: Envelope, identity: Id, asked: _Asked
+    ) -> Answer:
+        """Return the answer of a call that is served elsewhere."""
+        try:
+            body = await routed.make()
+            if routed.desk is None:
+                answer = Answer(body, OK)
+            else:
+                answer = self._told(identity, body, asked._replace(desk=routed.desk))
         except SteelyardError as error:
             answer = self._refused(identity, error, asked)
         except Exception as error:
-            answer = self._failed(identity, name, error, asked)
+            answer = self._failed(identity, entry.method.name, error, asked)
         return Answer(None, NO_CONTENT) if request.is_notification else answer
 
     async def _commanded(
@@ -281,7 +404,7 @@ lists","cure":"did you mean public/test?","where":{"method":"public/rest"},"near
     ) -> Answer:
         """Return the answer of a command, once its handler has seen it become durable."""
         try:
-            answer = self._told(identity, _encoded(await doing, entry), asked)
+            answer = self._told(identity, encoded(await doing, entry), asked)
         except SteelyardError as error:
             answer = self._refused(identity, error, asked)
         except Exception as error:
@@ -308,7 +431,20 @@ lists","cure":"did you mean public/test?","where":{"method":"public/rest"},"near
 
     def _refused(self, identity: Id, error: SteelyardError, asked: _Asked) -> Answer:
         """Return the answer of an expected failure."""
-        return self._failure(identity, body_of(error), published(error).http_status, asked)
+        answer = self._failure(identity, body_of(error), published(error).http_status, asked)
+        retry_after_us = error.where.get("retry_after_us")
+        if isinstance(retry_after_us, int):
+            return answer._replace(retry_after_us=retry_after_us)
+        return answer
+
+    def _faulty(self, identity: Id, error: SteelyardError, asked: _Asked) -> Answer:
+        """Return the answer of a request that is refused before its credits were taken."""
+        if self._charge_fault is not None and not isinstance(error, TooManyRequests):
+            try:
+                self._charge_fault(asked.session, error, asked.us_in, asked.address)
+            except SteelyardError as refusal:
+                error = refusal
+        return self._refused(identity, error, asked)
 
     def _failed(self, identity: Id, method: str, error: Exception, asked: _Asked) -> Answer:
         """Return the answer of an unexpected failure, and tell of the incident."""
@@ -341,12 +477,12 @@ lists","cure":"did you mean public/test?","where":{"method":"public/rest"},"near
         return name
 
 
-def _encoded(found: object, entry: Entry) -> bytes:
+def encoded(found: object, entry: Entry) -> bytes:
     """Return a result as JSON."""
     return encode_finite(found) if entry.has_decimal_result else encode(found)
 
 
-def _now(found: Answer | Awaitable[Answer]) -> Answer:
+def _now(found: Answer | Waiting) -> Answer:
     """Return an answer that nothing was waited for; commands were refused on the way."""
     assert isinstance(found, Answer)
     return found

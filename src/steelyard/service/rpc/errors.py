@@ -14,6 +14,7 @@ RPCJ-E04         no JSON                              RPCJ-E09   nobody is prove
 RPCJ-E05         no request of JSON-RPC 2.0           RPCJ-E10   the scope is missing
 RPCJ-E06         a batch of none or too many          RPCJ-E11   a command where questions are answered
 RPCJ-E07         a method that is not there           RPCJ-E12   the service failed
+RPCJ-E13         a key that is there twice
 """
 
 from __future__ import annotations
@@ -86,6 +87,7 @@ BY_CODE: dict[str, Published] = {
     "RPCJ-E10": FORBIDDEN,
     "RPCJ-E11": INVALID_REQUEST,
     "RPCJ-E12": INTERNAL_ERROR,
+    "RPCJ-E13": INVALID_REQUEST,
     "ANSW-E03": FORBIDDEN,  # an account of somebody else, or of nobody: the two are not told apart
     "ANSW-E06": INVALID_ARGUMENTS,
     "ANSW-E07": NOT_FOUND,

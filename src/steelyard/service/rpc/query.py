@@ -20,6 +20,7 @@ from msgspec import inspect
 from steelyard.service.rpc.limits import Limits, check_limits, check_size
 from steelyard.service.rpc.messages import METHOD_CHARACTERS_MAX, Id, Request, not_request
 from steelyard.service.rpc.registry import Method, Registry
+from steelyard.service.rpc.unique import check_unique
 
 PREFIX = "/api/v2/"
 _TEXT = (
@@ -118,6 +119,7 @@ def _params(method: Method, pairs: Iterable[tuple[str, str]], limits: Limits) ->
     except UnicodeEncodeError:
         raise _no_text() from None
     check_limits(body, limits)
+    check_unique(body)
     return body
 
 
