@@ -146,6 +146,21 @@ class Session:
 
     # -- running ---------------------------------------------------------------------------------
 
+    def events(self) -> Iterator[Event]:
+        """Yield the events to come: the market's, and one TimeTick a second unless it has its own clock."""
+        if self.has_clock:
+            yield from self.market.ticks()
+            return
+        next_us = self.start_us + CLOCK_EVERY_US
+        for event in self.market.ticks():
+            while next_us <= event.time_us:
+                yield TimeTick(next_us, "clock", next_us)
+                next_us += CLOCK_EVERY_US
+            yield event
+        while next_us <= self.end_us:
+            yield TimeTick(next_us, "clock", next_us)
+            next_us += CLOCK_EVERY_US
+
     def steps(self, speed: float | None = None) -> Iterator[Step]:
         """Yield a step an event, the clock's own ticks among them.
 
@@ -156,7 +171,7 @@ class Session:
         self.engine.stopwatch.reset()
         self.journaled.committer.flush_us.clear()
         self.started = perf_counter()
-        for event in self._with_clock():
+        for event in self.events():
             if speed is not None:
                 self._pace(event.time_us, speed)
             yield self._step(event)
@@ -185,21 +200,6 @@ class Session:
         if self.applied % SNAPSHOT_EVERY_EVENTS == 0:
             self.journaled.snapshot()
         return step
-
-    def _with_clock(self) -> Iterator[Event]:
-        """Merge the market's events with one TimeTick a second, unless it has its own clock."""
-        if self.has_clock:
-            yield from self.market.ticks()
-            return
-        next_us = self.start_us + CLOCK_EVERY_US
-        for event in self.market.ticks():
-            while next_us <= event.time_us:
-                yield TimeTick(next_us, "clock", next_us)
-                next_us += CLOCK_EVERY_US
-            yield event
-        while next_us <= self.end_us:
-            yield TimeTick(next_us, "clock", next_us)
-            next_us += CLOCK_EVERY_US
 
     def _pace(self, time_us: int, speed: float) -> None:
         due = self.started + (time_us - self.start_us) / 1e6 / speed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -23,6 +24,8 @@ from steelyard.terms import AccountRecord, load_method
 from steelyard.terms.instants import utc_us
 from steelyard.ticks import SurfaceUpdate
 
+BREAK_AFTER_FALL_S = 240.0
+BREAK_FOR_S = 120.0
 T = TypeVar("T")
 Say = Callable[[str], None]
 
@@ -177,8 +180,14 @@ def simulated_session(
     method: Path | None,
     insurance_fund_usd: int,
     say: Say,
+    *,
+    fall_after_s: float | None = None,
 ) -> Session:
-    """Return a prepared session over the built-in simulated market (no data, no network)."""
+    """Return a prepared session over the built-in simulated market (no data, no network).
+
+    fall_after_s: when the fall of the law "crash" begins; a venue breaks four minutes later, for two. Without
+    it the market chooses by its duration.
+    """
     count = parse_accounts_argument(accounts)
     start_us = 1_760_130_000_000_000
     if law not in LAWS:
@@ -190,6 +199,13 @@ def simulated_session(
             field="law",
         )
     simulated = SimulatedMarket(seed, start_us, duration_s, law=law)
+    if fall_after_s is not None and law == "crash":
+        simulated = replace(
+            simulated,
+            crash_at_s=fall_after_s,
+            break_at_s=fall_after_s + BREAK_AFTER_FALL_S,
+            break_for_s=BREAK_FOR_S,
+        )
     path = journal_path(journal, "steelyard-demo", f"demo-{seed}")
     session = Session(
         create_engine(path, load_method(method), shards),
