@@ -1,0 +1,49 @@
+"""One margin unit as a book of its own: a row that no engine owns, for asking what would be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from steelyard.book.columns import Book
+from steelyard.book.orders import RestingOrder
+
+Positions = Sequence[tuple[int, int, int]]
+"""(instrument slot, lots, cost), ascending by (underlying, slot), as a book has them."""
+
+
+class OneUnit(Book):
+    """A book of one row, exactly as long as what it holds; `mode` is its number in FULL_MODES.
+
+    >>> book = OneUnit("amy", 2, [5_000_000], [(3, -2, 700)], [])
+    >>> book.positions(0), book.position(0, 3), book.orders_of(0)
+    ([(3, -2, 700)], (-2, 700), [])
+    """
+
+    def __init__(
+        self,
+        name: str,
+        mode: int,
+        balances: Sequence[int],
+        positions: Positions,
+        orders: Sequence[RestingOrder],
+    ) -> None:
+        self.names = [name]
+        self.rows = {name: 0}
+        self.units = 1
+        self.asset_count = len(balances)
+        self.mode = np.array([mode], np.int8)
+        self.state = np.zeros(1, np.int8)
+        self.slot = np.zeros(1, np.int16)
+        self.next_action_us = np.zeros(1, np.int64)
+        self.balances = np.array([balances], np.int64)
+        self.start = np.zeros(1, np.int64)
+        self.count = np.array([len(positions)], np.int64)
+        self.capacity = np.array([len(positions)], np.int64)
+        self.pool_used = len(positions)
+        slots, lots, costs = zip(*positions, strict=True) if positions else ((), (), ())
+        self.instrument = np.array(slots, np.int32)
+        self.quantity = np.array(lots, np.int64)
+        self.cost = np.array(costs, np.int64)
+        self.orders = {0: {order.order: order for order in orders}} if orders else {}
