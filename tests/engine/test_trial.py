@@ -172,7 +172,7 @@ def test_UNIT_004_time_and_volatility_move_as_events_move_them() -> None:
     venue.open(AccountRecord("bob", "portfolio", {"USDC": 10**7 * USD, "BTC": 50 * COIN}, [
         held(BTC_CALL, -700, 1), held(BTC_PUT, -900, 1), held(BTC_LINEAR, 3_000, 10_000_000),
     ]))  # fmt: skip
-    trial = Trial(venue.engine, "bob")
+    trial = Trial(venue.engine, "bob").keep()
     first = trial.risk()
     trial.move_volatility("BTC", 1.2)
     venue.volatility(0.5 * 1.2)
@@ -201,7 +201,7 @@ def test_UNIT_004_a_deposit_is_a_transfer() -> None:
 def test_UNIT_005_a_resting_order_tried_is_the_order_placed() -> None:
     venue = open_venue()
     venue.open(AccountRecord("amy", "portfolio", {"USDC": 10**6 * USD}, []))
-    trial = Trial(venue.engine, "amy", NAMES)
+    trial = Trial(venue.engine, "amy", NAMES).keep()
     for number, (instrument, lots) in enumerate(((BTC_LINEAR, 5_000), (BTC_PUT, -100))):
         trial.rest(f"o{number}", instrument, lots, venue.mark(instrument))
         venue.order("amy", f"o{number}", instrument, lots, _price(venue, instrument))
