@@ -120,10 +120,14 @@ class LiveSession(Session):
 
     def _step(self, event: Event) -> Step:
         step = super()._step(event)
+        self.noted(event)
+        return step
+
+    def noted(self, event: Event) -> None:
+        """Take note of an event that the engine was given: what it listed, and the rates after it."""
         if isinstance(event, InstrumentsListed):
             self.by_name |= {each.name: each for each in event.instruments}
         self.rates = quote_rates(self.engine.market, self._quotes)
-        return step
 
     def finish(self) -> bytes:
         """End the connections, then as every session."""

@@ -1,8 +1,8 @@
 """The document of `steelyard serve`: one TOML file, any field of it overridden by the environment.
 
 [engine]
-title = "Steelyard"                  # what the page calls the venue
-journal = "steelyard-serve/venue.journal"
+title = "My venue"                   # what the page calls it; the market's own name without it
+journal = "venue.journal"            # steelyard-serve/venue-1.journal, -2 and so on without it
 method = "method.toml"               # the house's own without it
 insurance_fund_usd = 5000000
 
@@ -52,10 +52,10 @@ class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class EngineSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The engine. journal: begun if it is not there, else gone on with, where the market allows it."""
+    """The engine. journal: a new file; one that is there is gone on with, where no market drives."""
 
-    title: str = "Steelyard"
-    journal: str = "steelyard-serve/venue.journal"
+    title: str = ""
+    journal: str = ""
     method: str = ""
     shards: int = 1
     insurance_fund_usd: int = 5_000_000
