@@ -1,0 +1,154 @@
+/** The page's one venue: its connection, session, channels and stores, wired together. */
+
+import type { AccountData, ChannelData, ChannelName, Methods, SurfaceData } from "../wire";
+import { AccountsStore } from "./accounts_store";
+import { asOfSeq } from "./as_of";
+import { Channels } from "./channels";
+import { browserSurroundings, Connection, type Sent } from "./connection";
+import { Cell } from "./emitter";
+import { disconnected, refused } from "./errors";
+import { Session, tabKeeper, takeLoginCode } from "./session";
+import { type Apply, appended, ChannelStore, replace } from "./store";
+
+const HTTP_PATH = "/api/v2";
+const SOCKET_PATH = "/ws/api/v2";
+const LINES_MAX = 500;
+const PUBLIC = /^(transparency|liquidations|surface|health|ticker|deribit_price_index)\./;
+
+export const connection = new Connection(browserSurroundings(SOCKET_PATH));
+export const session = new Session(
+  askOverHttp,
+  (method, params) => connection.call(method, params),
+  tabKeeper,
+);
+export const channels = new Channels({
+  subscribe: (names) => overBoth("subscribe", names),
+  unsubscribe: (names) => overBoth("unsubscribe", names),
+});
+export const accounts = new AccountsStore(channels);
+/** Whether the connection is up and, where there are tokens, the session's. */
+export const isReady = new Cell(false);
+
+connection.onOpen = async () => {
+  await session.prove();
+  isReady.set(true);
+  channels.opened();
+};
+connection.onNotification = (method, params) => {
+  const { channel, data } = params as { channel?: string; data?: unknown };
+  if (method === "subscription" && typeof channel === "string") channels.told(channel, data);
+};
+connection.link.subscribe(() => {
+  if (connection.link.get().kind === "open") return;
+  isReady.set(false);
+  channels.lost();
+});
+// Another instant is another world: every channel begins anew in it.
+asOfSeq.subscribe(() => {
+  void channels.restart();
+});
+
+/** Take a login code from the address, if there is one, and connect. */
+export async function startVenue(): Promise<void> {
+  const code = takeLoginCode(location, history);
+  if (code) await session.login({ grant_type: "page_code", code }).catch(() => {});
+  connection.start();
+}
+
+/** Log in with a key's id and secret, and connect anew as the key. */
+export async function loginWithKey(id: string, secret: string): Promise<void> {
+  await session.login({ grant_type: "client_credentials", client_id: id, client_secret: secret });
+  connection.restart();
+}
+
+export async function logout(): Promise<void> {
+  await session.logout();
+  connection.restart();
+}
+
+/** Ask a method of the registry, at the instant that the page shows. Throws a CallFailure. */
+export function ask<M extends keyof Methods>(
+  method: M,
+  params: Methods[M]["params"],
+  sent: Sent = {},
+): Promise<Methods[M]["result"]> {
+  return askAny(method, params, sent) as Promise<Methods[M]["result"]>;
+}
+
+/** Ask a method that the generated types do not know. */
+export function askAny(method: string, params: object, sent: Sent = {}): Promise<unknown> {
+  return connection.call(method, params, { asOfSeq: asOfSeq.get(), ...sent });
+}
+
+const stores = new Map<string, ChannelStore<unknown, never>>();
+
+/** The store of a channel, one for all who read it. */
+export function storeOf<C extends ChannelName>(channel: C): ChannelStore<ChannelData<C>> {
+  let store = stores.get(channel);
+  if (!store) {
+    store = new ChannelStore(channels, channel, reducerOf(channel));
+    stores.set(channel, store);
+  }
+  return store as unknown as ChannelStore<ChannelData<C>>;
+}
+
+function reducerOf(channel: string): Apply<unknown, never> {
+  if (channel.startsWith("events.")) return appended("events", LINES_MAX) as Apply<unknown, never>;
+  if (channel.startsWith("liquidations."))
+    return appended("liquidations", LINES_MAX) as Apply<unknown, never>;
+  if (channel.startsWith("surface.")) return mergedSurface as Apply<unknown, never>;
+  if (channel.startsWith("account.")) return mergedAccount as Apply<unknown, never>;
+  return replace as Apply<unknown, never>;
+}
+
+/** Smiles by expiry: those that changed replace theirs, those that are gone go. */
+export function mergedSurface(
+  before: SurfaceData | null,
+  message: SurfaceData,
+  isSnapshot: boolean,
+) {
+  if (isSnapshot || !before) return message;
+  const smiles = new Map(before.smiles.map((smile) => [smile.expiry_us, smile]));
+  for (const smile of message.smiles) smiles.set(smile.expiry_us, smile);
+  for (const expiry of message.gone) smiles.delete(expiry);
+  const sorted = [...smiles.values()].sort((a, b) => a.expiry_us - b.expiry_us);
+  return { ...message, smiles: sorted };
+}
+
+/** An account's positions stay where a change has none. */
+export function mergedAccount(
+  before: AccountData | null,
+  message: AccountData,
+  isSnapshot: boolean,
+) {
+  if (isSnapshot || !before || message.positions) return message;
+  return { ...message, positions: before.positions };
+}
+
+async function overBoth(verb: "subscribe" | "unsubscribe", names: string[]): Promise<unknown> {
+  const open = names.filter((name) => PUBLIC.test(name));
+  const own = names.filter((name) => !PUBLIC.test(name));
+  const sent = { asOfSeq: asOfSeq.get() };
+  const asked = [];
+  if (open.length) asked.push(connection.call(`public/${verb}`, { channels: open }, sent));
+  if (own.length) asked.push(connection.call(`private/${verb}`, { channels: own }, sent));
+  return Promise.all(asked);
+}
+
+async function askOverHttp(method: string, params: object): Promise<unknown> {
+  let answer: { result?: unknown; error?: unknown };
+  try {
+    const response = await fetch(HTTP_PATH, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }),
+      credentials: "omit",
+      cache: "no-store",
+    });
+    answer = await response.json();
+  } catch {
+    throw disconnected();
+  }
+  if (answer.error) throw refused(answer.error as never);
+  return answer.result;
+}

@@ -1,0 +1,8 @@
+/** Route of this page; its panels are still to come. */
+
+import { Empty } from "../../parts";
+import type { PageProps } from "../../shell/pages";
+
+export default function Page(_props: PageProps) {
+  return <Empty title="This page is being built"></Empty>;
+}
