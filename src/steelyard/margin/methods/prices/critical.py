@@ -158,8 +158,8 @@ def _of_underlying(
     bankruptcies = crossings(line, runs, BANKRUPTCY)
     lowest, highest = low * tick, high * tick
     words = [
-        _words(name, "liquidated", liquidations, now.is_liquidatable, (lowest, highest), tick),
-        _words(name, "bankrupt", bankruptcies, now.is_bankrupt, (lowest, highest), tick),
+        words_of(name, "liquidated", liquidations, now.is_liquidatable, (lowest, highest), tick),
+        words_of(name, "bankrupt", bankruptcies, now.is_bankrupt, (lowest, highest), tick),
         *_silences(line, runs, points, name, tick),
     ]
     return CriticalPrices(
@@ -224,7 +224,7 @@ def stretches(
     return [*found, (start, high)] if is_bad else found
 
 
-def _words(
+def words_of(
     name: str,
     verdict: str,
     crossed: list[Crossing],
