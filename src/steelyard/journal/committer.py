@@ -59,6 +59,8 @@ class GroupCommitter:
         self._state = threading.Condition()
         self._is_ready = self._is_closing = self._is_hurried = False
         self._failure: BaseException | None = None
+        self._on_durable: Callable[[int], None] | None = None
+        self._on_failure: Callable[[BaseException], None] | None = None
         self._thread = threading.Thread(target=self._run, name="journal-committer", daemon=True)
         self._thread.start()
         with self._state:
@@ -76,6 +78,20 @@ class GroupCommitter:
     def durable_position(self) -> int:
         """Return the last position that outlives a power cut."""
         return self._durable
+
+    def watch(
+        self, on_durable: Callable[[int], None], on_failure: Callable[[BaseException], None]
+    ) -> None:
+        """Have the thread say each durable position after its commit, and the failure that stops it.
+
+        Called by the committer's thread, outside its lock: what is called must return at once and not
+        raise. A failure from before is said at once, by the caller's thread.
+        """
+        with self._state:
+            self._on_durable, self._on_failure = on_durable, on_failure
+            failure = self._failure
+        if failure is not None:
+            on_failure(failure)
 
     def append(self, seq: int, kind: int, payload: bytes) -> int:
         """Return the position this record will have; it is queued, not yet durable.
@@ -218,6 +234,9 @@ class GroupCommitter:
             if not self._queue:
                 self._is_hurried = False
             self._state.notify_all()
+            on_durable = self._on_durable
+        if on_durable is not None:
+            on_durable(durable)
         journal.settle()
         return True
 
@@ -247,10 +266,14 @@ class GroupCommitter:
 
     def _fail(self, error: BaseException) -> None:
         with self._state:
-            if self._failure is None:
+            is_first = self._failure is None
+            if is_first:
                 if not isinstance(error, JournalError):
                     wrapped = failures.io_failed("committer", error)
                     wrapped.__cause__ = error
                     error = wrapped
                 self._failure = error
             self._state.notify_all()
+            on_failure = self._on_failure
+        if is_first and on_failure is not None:
+            on_failure(error)

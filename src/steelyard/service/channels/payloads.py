@@ -195,7 +195,8 @@ class HealthData(msgspec.Struct, frozen=True, kw_only=True):
 
     decision_p50_us, decision_p99_us: from a tick to its decisions, of the latest ticks. flush_p50_us,
     flush_p99_us: of writing to the disk. shares: of a tick's time by room. durable_seq: what outlives a
-    power cut. events_per_second: over the last seconds. is_stale: no event came for `stale_after_us`.
+    power cut. events_per_second: over the last seconds. is_stale: no event came for `stale_after_us`. failure:
+    what stopped the engine or its journal, empty while they run.
     """
 
     as_of_seq: int
@@ -211,6 +212,7 @@ class HealthData(msgspec.Struct, frozen=True, kw_only=True):
     shares: dict[str, float]
     assets: list[AssetData]
     signals: list[SignalData]
+    failure: str = ""
 
 
 class OverviewData(msgspec.Struct, frozen=True, kw_only=True):
@@ -270,6 +272,14 @@ class TransparencyData(msgspec.Struct, frozen=True, kw_only=True):
     liquidated: int
     indices: dict[str, float]
     conditions: dict[str, str]
+
+
+class PriceIndexData(msgspec.Struct, frozen=True, kw_only=True):
+    """`deribit_price_index.{index_name}`, Deribit's own fields; timestamp: milliseconds, price: USD."""
+
+    timestamp: int
+    price: float
+    index_name: str
 
 
 class HistoryData(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,127 @@
+"""What happened, within bounds: tally, feed, closes, and the story of each margin unit."""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict, deque
+from collections.abc import Iterable
+from decimal import Decimal
+
+import msgspec
+
+from steelyard.actions import Closed, Outcome
+from steelyard.publish import StoryLine, Tally, story_lines
+from steelyard.publish.feed import feed_lines
+from steelyard.publish.story import quoted_price
+from steelyard.quantities import SteelyardError, from_units
+from steelyard.terms import Instrument
+from steelyard.ticks import Event
+
+FEED_MAX = 200
+CLOSES_MAX = 200
+STORIES_MAX = 20_000
+STORY_LINES_MAX = 50
+
+
+class Close(msgspec.Struct, frozen=True):
+    """A position that the engine closed, or part of one. is_long: a long was sold; amounts as text, see `plain`."""
+
+    seq: int
+    time_us: int
+    unit: str
+    instrument: str
+    is_long: bool
+    quantity: str
+    price: str
+    mark: str
+    is_full: bool
+
+
+class Chronicle:
+    """Takes note of every event. Bounds: the last 200 lines of the feed, 200 closes, 50 lines of a story.
+
+    Stories are of the 20,000 units of which something happened last. tally: counts since the chronicle
+    began, or since the one it was given did. told, closed: lines and closes so far, those forgotten too.
+    """
+
+    def __init__(self, tally: Tally | None = None) -> None:
+        self.tally = Tally() if tally is None else tally
+        self.refused: Counter[str] = Counter()
+        self.lines: deque[StoryLine] = deque(maxlen=FEED_MAX)
+        self.told = 0
+        self.closes: deque[Close] = deque(maxlen=CLOSES_MAX)
+        self.closed = 0
+        self._stories: OrderedDict[str, deque[StoryLine]] = OrderedDict()
+
+    def take(
+        self,
+        event: Event,
+        seq: int,
+        outcomes: list[Outcome],
+        instruments: dict[str, Instrument],
+        *,
+        is_tallied: bool = True,
+    ) -> None:
+        """Take note of an event that was applied. is_tallied False: the tally has counted it already."""
+        if not outcomes:
+            return
+        if is_tallied:
+            self.tally.count(outcomes, seq)
+        self._tell(feed_lines(outcomes, seq, event.time_us, instruments))
+        for line in story_lines(outcomes, seq, event.time_us, instruments):
+            self._keep(line)
+        for outcome in outcomes:
+            if isinstance(outcome, Closed):
+                terms = instruments[outcome.instrument]
+                self.closes.append(_close(outcome, seq, event.time_us, terms))
+                self.closed += 1
+
+    def refuse(self, event: Event, seq: int, error: SteelyardError) -> None:
+        """Take note of an event that broke a rule; seq: of the last one that did not."""
+        self.refused[error.code] += 1
+        line = StoryLine(
+            seq, event.time_us, event.origin, "refused", f"{error.code}: {error.message}"
+        )
+        self._tell([line])
+
+    def story(self, unit: str) -> list[StoryLine]:
+        """Return the latest lines of a unit's story, oldest first; empty where nothing is known."""
+        return list(self._stories.get(unit, ()))
+
+    def _tell(self, lines: Iterable[StoryLine]) -> None:
+        for line in lines:
+            self.lines.append(line)
+            self.told += 1
+
+    def _keep(self, line: StoryLine) -> None:
+        story = self._stories.get(line.unit)
+        if story is None:
+            story = self._stories[line.unit] = deque(maxlen=STORY_LINES_MAX)
+            if len(self._stories) > STORIES_MAX:
+                self._stories.popitem(last=False)
+        else:
+            self._stories.move_to_end(line.unit)
+        story.append(line)
+
+
+def _close(closed: Closed, seq: int, time_us: int, terms: Instrument) -> Close:
+    price, mark = (quoted_price(terms, units) for units in (closed.price_mark, closed.mark))
+    return Close(
+        seq=seq,
+        time_us=time_us,
+        unit=closed.subject,
+        instrument=closed.instrument,
+        is_long=closed.lots > 0,
+        quantity=f"{from_units(abs(closed.lots), terms.lot_exponent).normalize():f}",
+        price=plain(price),
+        mark=plain(mark),
+        is_full=closed.is_full,
+    )
+
+
+def plain(value: Decimal) -> str:
+    """Return a decimal with at most twelve digits that count, without an exponent.
+
+    >>> plain(Decimal("1.23E-8")), plain(Decimal("1E+5"))
+    ('0.0000000123', '100000')
+    """
+    return f"{Decimal(f'{value:.12g}'):f}"

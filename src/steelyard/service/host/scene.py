@@ -1,0 +1,69 @@
+"""A scene: an engine and what is remembered beside it, as of one event. Channels and methods read it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+from steelyard.engine.engine import Engine
+from steelyard.quantities import InvariantError
+from steelyard.service.answers.engine_desk import EngineDesk
+from steelyard.service.host.chronicle import Chronicle
+from steelyard.service.host.vitals import Vitals
+
+Found = TypeVar("Found")
+
+
+class Checkpoint(NamedTuple):
+    """A proof of state: the hash that a replay must come to at `seq`, and whether everything summed to zero."""
+
+    seq: int = 0
+    state_hash: str = ""
+    sums_are_zero: bool = False
+
+
+class Scene:
+    """What channels are computed from. vitals: how the engine is doing; replayed engines have none.
+
+    Everything is of the engine's last event and changes with the next one.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        title: str,
+        chronicle: Chronicle | None = None,
+        desk: EngineDesk | None = None,
+        vitals: Callable[[], Vitals] = Vitals,
+    ) -> None:
+        self.engine = engine
+        self.title = title
+        self.chronicle = chronicle or Chronicle()
+        self.desk = desk or EngineDesk(engine)
+        self.vitals = vitals
+        self.checkpoint = Checkpoint()
+        self._once_seq = -1
+        self._once: dict[str, Any] = {}
+
+    def once(self, name: str, work: Callable[[Engine], Found]) -> Found:
+        """Return work(engine), done once an event for all who ask under that name."""
+        if self._once_seq != self.engine.seq:
+            self._once_seq = self.engine.seq
+            self._once.clear()
+        if name not in self._once:
+            self._once[name] = work(self.engine)
+        found: Found = self._once[name]
+        return found
+
+    def controls(self) -> list[str]:
+        """Return what is restricted now, in words."""
+        return []
+
+    def prove(self, state_hash: bytes) -> None:
+        """Take the state hash of a checkpoint at the engine's last event, after trying its sums."""
+        try:
+            self.engine.check_sums()
+        except InvariantError:
+            self.checkpoint = Checkpoint(self.engine.seq, state_hash.hex())
+            raise
+        self.checkpoint = Checkpoint(self.engine.seq, state_hash.hex(), True)
