@@ -40,7 +40,7 @@ from steelyard.margin.order_margin import order_margin
 from steelyard.marks import MarketState
 from steelyard.marks.settlement import accrue_settlement
 from steelyard.marks.update import remark_perpetuals
-from steelyard.quantities import InvariantError
+from steelyard.quantities import PPM, InvariantError, ceil_div
 from steelyard.terms import FULL_MODES, MarginMode, Method
 from steelyard.terms.account import UNIT_SEPARATOR
 from steelyard.terms.instrument import EXPIRY_US_MAX, Instrument
@@ -194,11 +194,11 @@ class Trial:
         price_mark: int | None = None,
         *,
         pays_fee: bool = False,
-        cost_micro: int = 0,
-    ) -> None:
-        """Buy lots (sell: below zero) at the mark, or at a price in mark units.
+        cost_ppm: int = 0,
+    ) -> int:
+        """Buy lots (sell: below zero) at the mark, or at a price in mark units; return the ledger units of cost.
 
-        pays_fee: with the fee of an ordinary fill; cost_micro: and further micro-USDC. Errors: UNIT-E01,
+        pays_fee: with the fee of an ordinary fill; cost_ppm: and with so much of its notional. Errors: UNIT-E01,
         UNIT-E02, UNIT-E04, UNIT-E05; LEDG-E01 for a balance beyond its bounds.
         """
         self._refresh()
@@ -220,14 +220,18 @@ class Trial:
             cost_after = cost + lots * price_mark + received
         settlement = int(market.settlement_of[slot])
         self._pay(settlement, received // terms.fine_per_unit(market.assets[settlement]))
-        if pays_fee or cost_micro:
-            venue = self._venue()
-            fee = venue.trade_fee_micro(slot, lots) if pays_fee else 0
-            self._pay(settlement, -venue.to_units_up(fee + cost_micro, settlement))
         if total:
             self.positions[slot] = total, cost_after
         else:
             self.positions.pop(slot, None)
+        if not (pays_fee or cost_ppm):
+            return 0
+        venue = self._venue()
+        fee = venue.trade_fee_micro(slot, lots) if pays_fee else 0
+        fee += ceil_div(venue.notional_micro(slot, lots) * cost_ppm, PPM)
+        paid = venue.to_units_up(fee, settlement)
+        self._pay(settlement, -paid)
+        return paid
 
     def leave_out(self, instruments: Iterable[str] | None = None) -> None:
         """Take positions, and orders in them, away without a trade: the named ones, or all."""
