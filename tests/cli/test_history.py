@@ -301,7 +301,7 @@ def test_VIEW_005_largest_liquidations_are_sums_of_closes(fallen: Any) -> None:
 def test_VIEW_005_only_the_larger_half_is_kept(
     fallen: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("steelyard.cli.history.LIQUIDATIONS_MAX", 4)
+    monkeypatch.setattr("steelyard.service.host.history.LIQUIDATIONS_MAX", 4)
     session = falling_session(tmp_path)
     history = History(session)
     run_through(session, history)

@@ -56,10 +56,8 @@ def market_words(outcome: Outcome) -> tuple[str, str] | None:
     ('source', 'north is stale, last price 64000.5')
     """
     match outcome:
-        case ProtectionChanged(is_protected=True):
-            return "protection", "no quorum of fresh sources, nobody is liquidated on it"
         case ProtectionChanged():
-            return "protection", "its index has a quorum again"
+            return "protection", protection_words(outcome)
         case SourceChanged():
             return "source", f"{outcome.source} is {outcome.verdict}, last price {outcome.price:g}"
         case IndexChanged():
@@ -75,3 +73,14 @@ def market_words(outcome: Outcome) -> tuple[str, str] | None:
             rate = outcome.rate_ppb / 1e7
             return "funding", f"funding of {rate:+.4f} % between {outcome.units} units"
     return None
+
+
+def protection_words(outcome: ProtectionChanged) -> str:
+    """Return what it means that an asset is protected, or no longer.
+
+    >>> protection_words(ProtectionChanged("BTC", False))
+    'its index has a quorum again'
+    """
+    if outcome.is_protected:
+        return "no quorum of fresh sources, nobody is liquidated on it"
+    return "its index has a quorum again"

@@ -6,3 +6,10 @@ state before; `hub` does that while somebody reads, holds frames until the disk 
 them to `reader`s, each of whom sees a snapshot and then every change. `methods` answers what is asked of
 the same memory: the history, stories, what is public, and whether the venue is open.
 """
+
+from steelyard.service.channels.hub import Hub
+from steelyard.service.channels.names import channel_rows
+from steelyard.service.channels.publishers import snapshot_of
+from steelyard.service.channels.reader import Reader
+
+__all__ = ["Hub", "Reader", "channel_rows", "snapshot_of"]

@@ -14,7 +14,6 @@ from steelyard.publish.story import quoted_price
 from steelyard.service.access.session import ANONYMOUS
 from steelyard.service.answers.desk import Context
 from steelyard.service.answers.market_data import Ticker, TickerParams, ticker
-from steelyard.service.channels.figures import Interest, open_interest
 from steelyard.service.channels.names import ChannelName, no_subject
 from steelyard.service.channels.payloads import (
     AssetData,
@@ -25,6 +24,7 @@ from steelyard.service.channels.payloads import (
     SourceData,
 )
 from steelyard.service.channels.publisher import Mark, Publisher
+from steelyard.service.host.figures import Interest, open_interest
 from steelyard.service.host.scene import Scene
 from steelyard.terms import Method
 

@@ -84,8 +84,8 @@ class Reader:
             raise too_many_channels(len(self._subscriptions) + len(more), CHANNELS_MAX)
         found: list[tuple[ChannelName, Channel]] = []
         try:
-            for text in more:
-                found.append(self._hub.open_channel(text, session))
+            for text in more:  # what was opened before a refusal is closed again
+                found.append(self._hub.open_channel(text, session))  # noqa: PERF401
         except BaseException:
             for _, channel in found:
                 self._hub.close_if_unread(channel)

@@ -6,7 +6,9 @@ from typing import Any
 
 import msgspec
 
-from steelyard.service.channels.figures import (
+from steelyard.service.channels.payloads import OverviewData, TransparencyData
+from steelyard.service.channels.publisher import Mark, Publisher
+from steelyard.service.host.figures import (
     MethodName,
     accounts_of,
     fund_micro,
@@ -15,8 +17,6 @@ from steelyard.service.channels.figures import (
     totals_micro,
     units_by_state,
 )
-from steelyard.service.channels.payloads import OverviewData, TransparencyData
-from steelyard.service.channels.publisher import Mark, Publisher
 from steelyard.service.host.scene import Scene
 
 

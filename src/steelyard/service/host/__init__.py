@@ -4,3 +4,8 @@
 behind; `chronicle` and `history` keep, within bounds, what happened; `vitals` measures how the engine is
 doing; `scene` is all of that as of one event, which channels and methods are computed from.
 """
+
+from steelyard.service.host.host import Host, Step
+from steelyard.service.host.scene import Checkpoint, Scene
+
+__all__ = ["Checkpoint", "Host", "Scene", "Step"]

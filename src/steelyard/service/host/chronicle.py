@@ -1,4 +1,4 @@
-"""What happened, within bounds: tally, feed, closes, and the story of each margin unit."""
+"""What happened, within bounds: tally, feed, closes, and the story of each account."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from steelyard.publish.feed import feed_lines
 from steelyard.publish.story import quoted_price
 from steelyard.quantities import SteelyardError, from_units
 from steelyard.terms import Instrument
+from steelyard.terms.account import owner_of
 from steelyard.ticks import Event
 
 FEED_MAX = 200
 CLOSES_MAX = 200
 STORIES_MAX = 20_000
 STORY_LINES_MAX = 50
+"""Lines of one account's story, those of all its units together."""
 
 
 class Close(msgspec.Struct, frozen=True):
@@ -39,7 +41,7 @@ class Close(msgspec.Struct, frozen=True):
 class Chronicle:
     """Takes note of every event. Bounds: the last 200 lines of the feed, 200 closes, 50 lines of a story.
 
-    Stories are of the 20,000 units of which something happened last. tally: counts since the chronicle
+    Stories are of the 20,000 accounts to which something happened last. tally: counts since the chronicle
     began, or since the one it was given did. told, closed: lines and closes so far, those forgotten too.
     """
 
@@ -83,9 +85,11 @@ class Chronicle:
         )
         self._tell([line])
 
-    def story(self, unit: str) -> list[StoryLine]:
-        """Return the latest lines of a unit's story, oldest first; empty where nothing is known."""
-        return list(self._stories.get(unit, ()))
+    def story(self, name: str) -> list[StoryLine]:
+        """Return the latest lines of an account, or of one of its units, oldest first; none where nothing is known."""
+        owner = owner_of(name)
+        lines = self._stories.get(owner, ())
+        return [line for line in lines if name in (owner, line.unit)]
 
     def _tell(self, lines: Iterable[StoryLine]) -> None:
         for line in lines:
@@ -93,13 +97,14 @@ class Chronicle:
             self.told += 1
 
     def _keep(self, line: StoryLine) -> None:
-        story = self._stories.get(line.unit)
+        owner = owner_of(line.unit)
+        story = self._stories.get(owner)
         if story is None:
-            story = self._stories[line.unit] = deque(maxlen=STORY_LINES_MAX)
+            story = self._stories[owner] = deque(maxlen=STORY_LINES_MAX)
             if len(self._stories) > STORIES_MAX:
                 self._stories.popitem(last=False)
         else:
-            self._stories.move_to_end(line.unit)
+            self._stories.move_to_end(owner)
         story.append(line)
 
 

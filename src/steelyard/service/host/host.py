@@ -28,7 +28,6 @@ from steelyard.service.host.vitals import (
     latest_quantiles,
     recent_quantiles,
 )
-from steelyard.terms import Instrument
 from steelyard.ticks import Event, TimeTick
 
 CLOCK_ORIGIN = "host:clock"
@@ -71,7 +70,6 @@ class Host:
         self._observers: list[Callable[[Step], None]] = []
         self._on_durable: list[Callable[[], None]] = []
         self._rate = Rate()
-        self._instruments: dict[str, Instrument] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._clock: asyncio.Task[None] | None = None
         self._drivers = 0
@@ -200,7 +198,7 @@ class Host:
         self._last_position = self.journaled.committer.position
         self._durability.noted(self._last_position, receipt.seq)
         self._rate.count(is_own=event.origin == CLOCK_ORIGIN)
-        self.chronicle.take(event, receipt.seq, receipt.outcomes, self.instruments())
+        self.scene.take(event, receipt.outcomes)
         self._tell(Step(event, receipt))
         self._since_snapshot += 1
         if self._is_snapshot_due():
@@ -288,13 +286,6 @@ class Host:
             raise self.failure
 
     # -- reading ---------------------------------------------------------------------------------
-
-    def instruments(self) -> dict[str, Instrument]:
-        """Return what is listed, by name."""
-        listed = self.engine.market.instruments
-        if len(self._instruments) != len(listed):
-            self._instruments = {each.name: each for each in listed}
-        return self._instruments
 
     def vitals(self) -> Vitals:
         """Return how the engine is doing, by the wall clock."""

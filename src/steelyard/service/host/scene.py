@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
+from steelyard.actions import Outcome
 from steelyard.engine.engine import Engine
 from steelyard.quantities import InvariantError
 from steelyard.service.answers.engine_desk import EngineDesk
 from steelyard.service.host.chronicle import Chronicle
+from steelyard.service.host.history import History
 from steelyard.service.host.vitals import Vitals
+from steelyard.terms import Instrument
+from steelyard.ticks import Event
 
 Found = TypeVar("Found")
 
@@ -35,13 +39,16 @@ class Scene:
         chronicle: Chronicle | None = None,
         desk: EngineDesk | None = None,
         vitals: Callable[[], Vitals] = Vitals,
+        history: History | None = None,
     ) -> None:
         self.engine = engine
         self.title = title
         self.chronicle = chronicle or Chronicle()
         self.desk = desk or EngineDesk(engine)
         self.vitals = vitals
+        self.history = history or History(engine, self.chronicle.tally, engine.market.time_us)
         self.checkpoint = Checkpoint()
+        self._instruments: dict[str, Instrument] = {}
         self._once_seq = -1
         self._once: dict[str, Any] = {}
 
@@ -54,6 +61,18 @@ class Scene:
             self._once[name] = work(self.engine)
         found: Found = self._once[name]
         return found
+
+    def take(self, event: Event, outcomes: list[Outcome]) -> None:
+        """Remember an event that the engine took."""
+        self.chronicle.take(event, self.engine.seq, outcomes, self.instruments())
+        self.history.take(event.time_us, outcomes)
+
+    def instruments(self) -> dict[str, Instrument]:
+        """Return what is listed, by name."""
+        listed = self.engine.market.instruments
+        if len(self._instruments) != len(listed):
+            self._instruments = {each.name: each for each in listed}
+        return self._instruments
 
     def controls(self) -> list[str]:
         """Return what is restricted now, in words."""

@@ -1,0 +1,149 @@
+"""What is asked of the service's memory: its history, an account's story, what is public, and whether it is open.
+
+Handlers are bound to a scene, since a desk knows the state of one event alone: the running engine's host has
+one, and an engine that was replayed has one as of then.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.decisions import STATE_NAMES
+from steelyard.service.answers.desk import Context
+from steelyard.service.answers.failures import no_account, which_account
+from steelyard.service.channels.payloads import EventData, HistoryData, TransparencyData
+from steelyard.service.channels.venue import transparency
+from steelyard.service.host.scene import Scene
+from steelyard.service.rpc.registry import Method, NoParams
+from steelyard.terms.account import owner_of
+
+
+class StoryParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Parameters of private/get_story; account: or one of its margin units."""
+
+    account: str | None = None
+
+
+class Story(msgspec.Struct, frozen=True):
+    """What happened to an account, oldest first: the latest 50 lines since the service began to note them."""
+
+    account: str
+    as_of_seq: int
+    lines: list[EventData]
+
+
+class Status(msgspec.Struct, frozen=True):
+    """Deribit's public/status: whether the venue takes risk on, and the indices that it does not decide on now.
+
+    locked: "true" where the engine stopped or every index is protected, "partial" where some are.
+    """
+
+    locked: Literal["true", "partial", "false"]
+    locked_indices: list[str]
+    as_of_seq: int
+
+
+def history_of(scene: Scene) -> HistoryData:
+    """Return the venue over time, one row a sample, oldest first; the last row is now."""
+    history, market = scene.history, scene.engine.market
+    count = history.count
+    states = history.units_by_state[:, :count].tolist()
+    return HistoryData(
+        as_of_seq=scene.engine.seq,
+        seq=history.column("seq").tolist(),
+        time_us=history.time_us[:count].tolist(),
+        index_prices={
+            name: _known(history.index[slot, :count])
+            for slot, name in enumerate(history.assets)
+            if slot and slot < len(market.assets)
+        },
+        units_by_state=dict(zip(STATE_NAMES, states, strict=True)),
+        insurance_fund_micro=history.column("fund_micro").tolist(),
+        bad_debt_micro=history.column("bad_debt_micro").tolist(),
+        liquidated=history.column("full_liquidations").tolist(),
+    )
+
+
+def _known(values: NDArray[np.float64]) -> list[float | None]:
+    return [None if value != value else value for value in values.tolist()]
+
+
+def story_of(scene: Scene, params: StoryParams, context: Context) -> Story:
+    """Return the story of an account of the caller's. Errors: ANSW-E02, ANSW-E03."""
+    seen = context.session.accounts
+    name = params.account
+    if name is None:
+        if seen is None or len(seen) != 1:
+            raise which_account()
+        name = next(iter(seen))
+    owner = owner_of(name)
+    is_reached = seen is None or name in seen or owner in seen
+    if not is_reached or (name not in scene.engine.places and not _has_units(scene, name)):
+        raise no_account(name)
+    lines = [
+        EventData(line.seq, line.time_us, line.unit, line.kind, line.text)
+        for line in scene.chronicle.story(name)
+    ]
+    return Story(name, scene.engine.seq, lines)
+
+
+def _has_units(scene: Scene, name: str) -> bool:
+    """Return whether a name is that of an account that has closed all it had, or only isolated units."""
+    return bool(scene.chronicle.story(name)) or any(
+        owner_of(unit) == name for unit in scene.engine.places
+    )
+
+
+def status_of(scene: Scene) -> Status:
+    """Return whether the venue is open, by Deribit's words."""
+    market = scene.engine.market
+    names = [f"{asset.name.lower()}_usd" for asset in market.assets[1:]]
+    locked = [name for slot, name in enumerate(names, start=1) if bool(market.is_protected[slot])]
+    is_stopped = scene.engine.stopped is not None or bool(scene.vitals().failure)
+    word: Literal["true", "partial", "false"] = "false"
+    if is_stopped or (locked and len(locked) == len(names)):
+        word = "true"
+    elif locked:
+        word = "partial"
+    return Status(word, locked, scene.engine.seq)
+
+
+def memory_methods(scene: Scene) -> tuple[Method, ...]:
+    """Return the methods that ask a scene, for the registry beside `answers.catalog.methods`."""
+
+    def get_history(params: NoParams, context: Context) -> HistoryData:
+        del params, context
+        return history_of(scene)
+
+    def get_story(params: StoryParams, context: Context) -> Story:
+        return story_of(scene, params, context)
+
+    def get_transparency(params: NoParams, context: Context) -> TransparencyData:
+        del params, context
+        return transparency(scene)
+
+    def status(params: NoParams, context: Context) -> Status:
+        del params, context
+        return status_of(scene)
+
+    rows: tuple[tuple[Any, ...], ...] = (
+        ("public/status", status, NoParams, Status, "public", 2, "none",
+         "Whether the venue is open, and which indices are locked"),
+        ("public/get_transparency", get_transparency, NoParams, TransparencyData, "public", 100, "none",
+         "What anybody may see: accounts by state, fund, debt, indices and the proof of state"),
+        ("private/get_story", get_story, StoryParams, Story, "read", 20, "one",
+         "What happened to an account, in words"),
+        ("private/get_history", get_history, NoParams, HistoryData, "risk", 500, "every",
+         "The venue over time, with the event of each row"),
+    )  # fmt: skip
+    return tuple(
+        Method(
+            name=name, handler=handler, params=params, result=result, scope=scope, credits=credits,
+            is_private=name.startswith("private/"), summary=summary, touches=touches,
+        )
+        for name, handler, params, result, scope, credits, touches, summary in rows
+    )  # fmt: skip
