@@ -119,6 +119,61 @@ class SignalChanged(Outcome, frozen=True, array_like=True, tag=True):
     reason: str
 
 
+class ControlChanged(Outcome, frozen=True, array_like=True, tag=True):
+    """A halt, a reduce-only or the kill switch began or ended (subject: the account, instrument or underlying
+    it is on, or "venue"). person: who did it, empty for time. until_us: when it ends by itself, 0 for open.
+    liquidations_held_until_us: until when nobody of its scope is liquidated, 0 for not held (any more)."""
+
+    control: str
+    kind: str
+    state: str
+    person: str
+    reason: str
+    until_us: int
+    liquidations_held_until_us: int
+
+
+class OverrideChanged(Outcome, frozen=True, array_like=True, tag=True):
+    """An override of an account or asset (subject), or of a control, is in another state; person: who did it."""
+
+    override: str
+    kind: str
+    state: str
+    person: str
+    reason: str
+    until_us: int
+
+
+class ProposalChanged(Outcome, frozen=True, array_like=True, tag=True):
+    """A proposal (subject) is in another state: person, why, from when, and the parameters it is about."""
+
+    state: str
+    person: str
+    reason: str
+    effective_us: int
+    paths: list[str]
+
+
+class GraceGranted(Outcome, frozen=True, array_like=True, tag=True):
+    """A change of parameters alone would have a unit reduced or liquidated: amount (micro-USDC) is added back
+    in its decisions until a time."""
+
+    until_us: int
+    amount: int
+
+
+class GraceEnded(Outcome, frozen=True, array_like=True, tag=True):
+    """The time a unit was given after a change of parameters is over."""
+
+
+class ReservationExpired(Outcome, frozen=True, array_like=True, tag=True):
+    """A unit's reservation ended unconfirmed; what it took is free again. lots: signed, still open."""
+
+    order: str
+    instrument: str
+    lots: int
+
+
 AnyOutcome = (
     AccountLoaded
     | StateChanged
@@ -133,4 +188,10 @@ AnyOutcome = (
     | IndexChanged
     | ImpliedChanged
     | SignalChanged
+    | ControlChanged
+    | OverrideChanged
+    | ProposalChanged
+    | GraceGranted
+    | GraceEnded
+    | ReservationExpired
 )

@@ -47,6 +47,7 @@ def unit_record(book: Book, market: MarketState, row: int) -> list[object]:
     ]
     orders = [
         [o.order, market.instruments[o.instrument].name, o.quantity, o.price_mark]
+        + ([o.expires_us] if o.expires_us else [])
         for o in book.orders_of(row)
     ]
     return [

@@ -5,6 +5,7 @@ After admission an event can be applied; nothing below refuses it half-way. Erro
     ADMT-E02 duplicate of its origin    ADMT-E06 not enough margin or free balance
     ADMT-E03 unknown name               ADMT-E07 protected: no new risk
     ADMT-E04 listed already             ADMT-E08 beyond a limit
+and those of controls and reservations, CTRL-E01 to CTRL-E11: see `admit_controls`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,17 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from steelyard.engine.admit_accounts import check_accounts_loaded, check_transfer
+from steelyard.engine.admit_controls import (
+    check_kill_switch_pulled,
+    check_override_approved,
+    check_override_proposed,
+    check_override_withdrawn,
+    check_parameter_approved,
+    check_parameter_proposed,
+    check_parameter_rejected,
+    check_trading_restricted,
+    check_trading_resumed,
+)
 from steelyard.engine.admit_market import (
     check_asset_listed,
     check_book_tick,
@@ -32,8 +44,16 @@ from steelyard.engine.admit_market import (
     check_surface_update,
     check_volatility_update,
 )
-from steelyard.engine.admit_orders import check_fill, check_order_cancelled, check_order_placed
+from steelyard.engine.admit_orders import (
+    check_fill,
+    check_order_cancelled,
+    check_order_placed,
+    check_order_reserved,
+    check_reservation_confirmed,
+    check_reservation_released,
+)
 from steelyard.engine.refusals import refuse
+from steelyard.engine.reservations import due_set_aside
 from steelyard.ticks import (
     AccountsLoaded,
     AssetListed,
@@ -44,19 +64,31 @@ from steelyard.ticks import (
     GarchUpdate,
     HestonUpdate,
     InstrumentsListed,
+    KillSwitchPulled,
     OpenInterestTick,
     OrderCancelled,
     OrderPlaced,
+    OrderReserved,
+    OverrideApproved,
+    OverrideProposed,
+    OverrideWithdrawn,
+    ParameterApproved,
     ParameterChange,
+    ParameterProposed,
+    ParameterRejected,
     PriceBatch,
     PriceDecision,
     PriceTick,
     QuoteTick,
+    ReservationConfirmed,
+    ReservationReleased,
     SignalTick,
     SourceListed,
     SourceStatus,
     SurfaceUpdate,
     TradeTick,
+    TradingRestricted,
+    TradingResumed,
     Transfer,
     VolatilityUpdate,
     check_event,
@@ -78,8 +110,13 @@ def admit(engine: Engine, event: Event) -> None:
             "drop the repeat",
         )  # fmt: skip
     rule = _RULES.get(type(event))
-    if rule is not None:
+    if rule is None:
+        return
+    if event.time_us < engine.controls.next_due_us:
         rule(engine, event)
+    else:
+        with due_set_aside(engine, event.time_us):
+            rule(engine, event)
 
 
 _RULES: dict[type[Event], Callable[[Engine, Any], None]] = {
@@ -102,8 +139,20 @@ _RULES: dict[type[Event], Callable[[Engine, Any], None]] = {
     HestonUpdate: check_heston_update,
     OrderPlaced: check_order_placed,
     OrderCancelled: check_order_cancelled,
+    OrderReserved: check_order_reserved,
+    ReservationConfirmed: check_reservation_confirmed,
+    ReservationReleased: check_reservation_released,
     Fill: check_fill,
     Transfer: check_transfer,
     Funding: check_funding,
     ParameterChange: check_parameter_change,
+    TradingRestricted: check_trading_restricted,
+    TradingResumed: check_trading_resumed,
+    KillSwitchPulled: check_kill_switch_pulled,
+    OverrideProposed: check_override_proposed,
+    OverrideApproved: check_override_approved,
+    OverrideWithdrawn: check_override_withdrawn,
+    ParameterProposed: check_parameter_proposed,
+    ParameterApproved: check_parameter_approved,
+    ParameterRejected: check_parameter_rejected,
 }

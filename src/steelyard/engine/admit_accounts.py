@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from steelyard.actions.load import units_of
 from steelyard.book import EXTERNAL, INSURANCE_FUND
+from steelyard.engine.admit_controls import check_may_leave, check_may_load
 from steelyard.engine.refusals import (
     check_bounded,
     check_value,
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 def check_accounts_loaded(engine: Engine, event: AccountsLoaded) -> None:
     """Raise unless every account is new, keeps its rules and fits the integers."""
+    if engine.controls.restrictions:
+        check_may_load(engine, event)
     seen: dict[str, None] = {}
     for record in event.accounts:
         for unit in units_of(record):
@@ -133,6 +136,8 @@ def check_transfer(engine: Engine, event: Transfer) -> None:
         known = account in (EXTERNAL, INSURANCE_FUND) or engine.locate(account) is not None
         if not known and not (field == "target_account" and engine.may_open_unit(account)):
             refuse("ADMT-E03", event, field, f"account {account} is open", "open it first")
+    if engine.controls.restrictions or engine.controls.overrides:
+        check_may_leave(engine, event)
     if engine.market.index_units[asset] <= 0:
         refuse("ADMT-E03", event, "asset", "collateral has an index price", "send prices first")
     source, target = event.source_account, event.target_account

@@ -1,10 +1,11 @@
-"""Admission of orders and fills."""
+"""Admission of orders, reservations and fills."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from steelyard.book import FEES, MARKET
+from steelyard.book import FEES, MARKET, RestingOrder
+from steelyard.engine.admit_controls import check_index_known, check_unrestricted
 from steelyard.engine.prices import price_to_mark
 from steelyard.engine.refusals import (
     check_bounded,
@@ -12,7 +13,15 @@ from steelyard.engine.refusals import (
     refuse,
     traded_instrument,
 )
-from steelyard.ticks import Event, Fill, OrderCancelled, OrderPlaced
+from steelyard.ticks import (
+    Event,
+    Fill,
+    OrderCancelled,
+    OrderPlaced,
+    OrderReserved,
+    ReservationConfirmed,
+    ReservationReleased,
+)
 
 if TYPE_CHECKING:
     from steelyard.engine.engine import Engine
@@ -20,8 +29,8 @@ if TYPE_CHECKING:
 ORDERS_PER_UNIT_MAX = 1_000
 
 
-def check_order_placed(engine: Engine, event: OrderPlaced) -> None:
-    """Raise unless the order fits its limits and is covered, or only reduces.
+def check_order_placed(engine: Engine, event: OrderPlaced | OrderReserved) -> None:
+    """Raise unless no restriction is in its way, and it fits its limits and is covered, or only reduces.
 
     An order reduces when all resting orders of its side together do not go through zero: such an
     order is admitted whatever the margin, and on a protected asset too.
@@ -44,8 +53,13 @@ def check_order_placed(engine: Engine, event: OrderPlaced) -> None:
         )  # fmt: skip
     if len(resting) >= ORDERS_PER_UNIT_MAX and event.order not in resting:
         refuse("ADMT-E08", event, "order", f"at most {ORDERS_PER_UNIT_MAX} orders", "cancel some")
-    if held * event.quantity < 0 and abs(same_side) <= abs(held):
+    reduces = held * event.quantity < 0 and abs(same_side) <= abs(held)
+    if engine.controls.restrictions:
+        check_unrestricted(engine, event, slot, event.account, reduces=reduces)
+    if reduces:
         return
+    if isinstance(event, OrderReserved):
+        check_index_known(engine, event, slot)
     if engine.market.is_protected[engine.market.underlying_of[slot]]:
         refuse(
             "ADMT-E07", event, "instrument", "a protected asset takes no new risk",
@@ -57,6 +71,51 @@ def check_order_placed(engine: Engine, event: OrderPlaced) -> None:
             "ADMT-E06", event, "quantity", f"the initial requirement is covered; {short} micro-USDC "
             "are missing", "deposit, reduce, or place a smaller order",
         )  # fmt: skip
+
+
+def check_order_reserved(engine: Engine, event: OrderReserved) -> None:
+    """Raise unless the id is free, and an order of these terms could be placed at this time."""
+    if engine.locate_order(event.account, event.order) is not None:
+        refuse("CTRL-E05", event, "order", "an order of this id rests already", "choose another id")
+    check_order_placed(engine, event)
+
+
+def check_reservation_confirmed(engine: Engine, event: ReservationConfirmed) -> None:
+    """Raise unless the order is reserved, and no restriction is in its way."""
+    unit, order = _reservation(engine, event)
+    if not engine.controls.restrictions:
+        return
+    book, row = engine.venue.find(unit)
+    held = book.position(row, order.instrument)[0]
+    same_side = sum(  # tidy-ok: integers
+        o.quantity
+        for o in book.orders[row].values()
+        if o.instrument == order.instrument and o.quantity * order.quantity > 0
+    )
+    reduces = held * order.quantity < 0 and abs(same_side) <= abs(held)
+    check_unrestricted(engine, event, order.instrument, event.account, reduces=reduces)
+
+
+def check_reservation_released(engine: Engine, event: ReservationReleased) -> None:
+    """Raise unless the order is reserved."""
+    _reservation(engine, event)
+
+
+def _reservation(
+    engine: Engine, event: ReservationConfirmed | ReservationReleased
+) -> tuple[str, RestingOrder]:
+    """Return the unit and the order of a reservation. Errors: CTRL-E04 when it is none, or has ended."""
+    unit = engine.locate_order(event.account, event.order)
+    order = None
+    if unit is not None:
+        book, row = engine.venue.find(unit)
+        order = book.orders[row][event.order]
+    if unit is None or order is None or not order.expires_us:
+        refuse(
+            "CTRL-E04", event, "order", "the order is reserved: not released, not confirmed, not "
+            "expired", "reserve it again",
+        )  # fmt: skip
+    return unit, order
 
 
 def check_order_cancelled(engine: Engine, event: OrderCancelled) -> None:

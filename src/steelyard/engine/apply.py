@@ -17,8 +17,10 @@ from steelyard.actions import (
 )
 from steelyard.actions.load import units_of
 from steelyard.book import EXTERNAL, RestingOrder
+from steelyard.engine.apply_controls import CONTROL_VERBS, apply_proposals, end_due
 from steelyard.engine.apply_market import MARKET_VERBS, Applied, notices
 from steelyard.engine.prices import price_to_mark
+from steelyard.engine.reservations import confirm_reservation, release_reservation
 from steelyard.marks import pass_time
 from steelyard.marks.funding import funding_due
 from steelyard.marks.settlement import forget_expiry, note_expiry
@@ -32,6 +34,9 @@ from steelyard.ticks import (
     InstrumentsListed,
     OrderCancelled,
     OrderPlaced,
+    OrderReserved,
+    ReservationConfirmed,
+    ReservationReleased,
     Transfer,
 )
 
@@ -44,7 +49,13 @@ def apply_event(engine: Engine, event: Event) -> list[Outcome]:
     market = engine.market
     before = market.is_protected[: len(market.assets)].copy()
     moved = pass_time(market, event.time_us, engine.method)
+    ended = end_due(engine) if market.time_us >= engine.controls.next_due_us else []
     outcomes, also = _VERBS[type(event)](engine, event)
+    outcomes = ended + outcomes
+    if market.time_us >= engine.controls.applies_us:
+        told, all_assets = apply_proposals(engine)
+        outcomes += told
+        also = also + all_assets
     engine.stopwatch.lap("marks")
     moved = sorted({*moved, *also})  # tidy-ok: sorted
     if moved:
@@ -91,13 +102,16 @@ def _accounts_loaded(engine: Engine, event: AccountsLoaded) -> Applied:
     return outcomes, []
 
 
-def _order_placed(engine: Engine, event: OrderPlaced) -> Applied:
+def _order_placed(engine: Engine, event: OrderPlaced | OrderReserved) -> Applied:
     slot = engine.market.instrument_slots[event.instrument]
     unit = engine.trading_unit(event.account, event.instrument)
     assert unit is not None
     book, row = engine.venue.find(unit)
     mark = price_to_mark(engine.market.instruments[slot], event.price)
-    book.put_order(row, RestingOrder(event.order, slot, event.quantity, mark))
+    expires_us = event.expires_us if isinstance(event, OrderReserved) else 0
+    book.put_order(row, RestingOrder(event.order, slot, event.quantity, mark, expires_us))
+    if expires_us:
+        engine.controls.reserve(unit, event.order, expires_us)
     engine.touch(unit)
     return [], []
 
@@ -140,10 +154,14 @@ def _funding(engine: Engine, event: Funding) -> Applied:
 
 _VERBS: dict[type[Event], Callable[[Engine, Any], Applied]] = {
     **MARKET_VERBS,
+    **CONTROL_VERBS,
     InstrumentsListed: _instruments_listed,
     AccountsLoaded: _accounts_loaded,
     OrderPlaced: _order_placed,
     OrderCancelled: _order_cancelled,
+    OrderReserved: _order_placed,
+    ReservationConfirmed: confirm_reservation,
+    ReservationReleased: release_reservation,
     Fill: _fill,
     Transfer: _transfer,
     Funding: _funding,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from steelyard.actions import ImpliedChanged, IndexChanged, Outcome, SignalChanged, SourceChanged
+from steelyard.engine.grace import change_method
 from steelyard.marks import (
     MarketState,
     SourceNotice,
@@ -25,7 +26,7 @@ from steelyard.marks.liquidity import apply_open_interest, apply_trade
 from steelyard.marks.market import ImpliedNotice
 from steelyard.marks.signals import SignalChange, age_signals, apply_signal, list_signal
 from steelyard.marks.surfaces import age_implied
-from steelyard.marks.update import follow_parameters, reread_indices, take_book
+from steelyard.marks.update import reread_indices, take_book
 from steelyard.marks.volatility import set_garch
 from steelyard.ticks import (
     AssetListed,
@@ -149,10 +150,8 @@ def _heston_update(engine: Engine, event: HestonUpdate) -> Applied:
 
 
 def _parameter_change(engine: Engine, event: ParameterChange) -> Applied:
-    engine.set_method(engine.method.with_parameter(event.path, event.value_json))
-    market = engine.market
-    follow_parameters(market, engine.method)
-    return [], list(range(len(market.assets)))
+    changed = engine.method.with_parameter(event.path, event.value_json)
+    return change_method(engine, changed), list(range(len(engine.market.assets)))
 
 
 def _time_tick(engine: Engine, event: TimeTick) -> Applied:  # noqa: ARG001

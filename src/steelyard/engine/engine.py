@@ -22,15 +22,17 @@ from steelyard.book import Book, SystemLedger, slot_of
 from steelyard.engine.admission import admit
 from steelyard.engine.apply import apply_event
 from steelyard.engine.cadence import Cadence
+from steelyard.engine.controls import Controls
 from steelyard.engine.pass_ import run_pass
 from steelyard.engine.queries import EngineQueries
+from steelyard.engine.refusals import refuse
 from steelyard.engine.shard import Shard, shard_of_slot
 from steelyard.engine.stopwatch import Stopwatch
 from steelyard.margin import AccountRisk
 from steelyard.marks import MarketState
 from steelyard.quantities import InvariantError
 from steelyard.terms import MarginMode, Method
-from steelyard.ticks import AccountsLoaded, Event, encode_event
+from steelyard.ticks import AccountsLoaded, Event, OrderReserved, encode_event
 from steelyard.valuation.columns import ValuationColumns
 from steelyard.valuation.revalue import configure
 
@@ -70,6 +72,7 @@ class Engine(EngineQueries):
         self.valued_at_us: dict[int, int] = {}
         self.seq = 0
         self.needs_pass = False
+        self.controls = Controls()
         self.append = append
         self.stopped: BaseException | None = None
         self.on_decision: Callable[[str, AccountRisk], None] | None = None
@@ -88,6 +91,8 @@ class Engine(EngineQueries):
         to zero (the engine must stop; the journal holds the event that did it).
         """
         if self.stopped is not None:
+            if isinstance(event, OrderReserved):
+                refuse("CTRL-E11", event, "order", "the engine runs", "wait until it runs again")
             raise InvariantError(f"the engine stopped at seq {self.seq}: {self.stopped}")
         watch = self.stopwatch
         watch.start()

@@ -7,6 +7,7 @@ over the touched ones when an event was about them alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ from steelyard.actions import Outcome, execute
 from steelyard.decisions import StateChange, plan_unit
 from steelyard.decisions.machine import level_columns
 from steelyard.decisions.states import State
+from steelyard.engine.grace import soften as soften_states
 from steelyard.engine.shard import Shard
 from steelyard.margin import explain_unit
 from steelyard.quantities import PPM, ceil_div
@@ -40,9 +42,10 @@ def run_pass(engine: Engine) -> list[Outcome]:
         return []
     watch.lap("margin")
     levels = level_columns(engine.method.levels)
+    soften = partial(soften_states, engine) if engine.controls.softens else None
     verdicts: list[tuple[str, Shard, int]] = []
     for shard in engine.shards:
-        rows = shard.decide(levels, engine.market.time_us)
+        rows = shard.decide(levels, engine.market.time_us, soften)
         verdicts += [(shard.book.names[row], shard, row) for row in rows]
     verdicts.sort(key=lambda verdict: verdict[0])
     watch.lap("decisions")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from steelyard.book.orders import RestingOrder
+from steelyard.engine.controls import Controls
 from steelyard.engine.shard import Shard
 from steelyard.margin import AccountRisk, RiskColumns, explain_unit
 from steelyard.margin.order_margin import order_margin
@@ -44,6 +45,7 @@ class EngineQueries:
     valued_at_us: dict[int, int]
     seq: int
     needs_pass: bool
+    controls: Controls
 
     def __init__(self) -> None:
         self.touched: dict[str, tuple[Shard, int]] = {}
@@ -125,6 +127,9 @@ class EngineQueries:
 
         Of several isolated positions with an order of that name it is the first by name.
         """
+        place = self.places.get(account)
+        if place is not None and (UNIT_SEPARATOR in account or place[0].book.mode[place[1]] != 0):
+            return account if order in place[0].book.orders.get(place[1], {}) else None
         prefix = account + UNIT_SEPARATOR
         found = [
             shard.book.names[row]

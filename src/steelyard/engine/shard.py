@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -51,8 +53,16 @@ class Shard:
         if self.book.orders:
             order_requirements(self.book, market, columns, method, self.results, rows)
 
-    def decide(self, levels: NDArray[np.int64], now_us: int) -> list[int]:
-        """Return the rows that need an instruction: a new state, or an action that is due."""
+    def decide(
+        self,
+        levels: NDArray[np.int64],
+        now_us: int,
+        soften: Callable[[Shard], None] | None = None,
+    ) -> list[int]:
+        """Return the rows that need an instruction: a new state, or an action that is due.
+
+        soften: takes back decisions that a hold or a grace does not allow, in `next_state`.
+        """
         book = self.book
         units = book.units
         if not units:
@@ -60,6 +70,9 @@ class Shard:
         changed = decide_states(
             units, book.state, self.results, book.count, levels, self.next_state
         )
+        if soften is not None:
+            soften(self)
+            changed = 1
         next_state = self.next_state[:units]
         # A bankrupt unit has nothing left to act on: it must not cost a pass at every event.
         acting = (next_state >= State.PARTIAL_REDUCTION) & (next_state != State.BANKRUPT)

@@ -15,6 +15,7 @@ import msgspec
 
 from steelyard.book import SLOT_COUNT, RestingOrder
 from steelyard.book.state_hash import slot_hashes, unit_record
+from steelyard.engine.reservations import reservations_of
 from steelyard.marks import SurfaceColumns
 from steelyard.marks.funding import Premium
 from steelyard.marks.implied_guard import ImpliedGuard
@@ -29,7 +30,7 @@ from steelyard.ticks import HestonUpdate, SurfaceUpdate
 if TYPE_CHECKING:
     from steelyard.engine.engine import Engine
 
-SNAPSHOT_VERSION = 3
+SNAPSHOT_VERSION = 4
 EMPTY_SLOT = bytes(32)
 
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
@@ -70,7 +71,10 @@ def global_record(engine: Engine) -> dict[str, Any]:
     """Return everything that is not in a slot, ready to encode."""
     market = engine.market
     assets, instruments = len(market.assets), len(market.instruments)
-    return {
+    controls = engine.controls.record()
+    # A venue without controls has the hash it had before there were any.
+    also = {"controls": controls} if controls else {}
+    return also | {
         "seq": engine.seq,
         "time_us": market.time_us,
         "method": msgspec.to_builtins(engine.method),
@@ -130,6 +134,7 @@ def restore_snapshot(engine: Engine, blob: bytes) -> None:
         _restore_market(engine, state)
         _restore_global(engine, state)
         _restore_units(engine, units)
+        _restore_controls(engine, state.get("controls", []))
     except (msgspec.DecodeError, ValueError, LookupError, TypeError, OverflowError) as error:
         raise JournalError(
             "JOUR-E20",
@@ -207,6 +212,13 @@ def _restore_units(engine: Engine, units: list[Any]) -> None:
         for instrument, lots, cost in positions:
             slot = market.instrument_slots[instrument]
             book.set_position(row, slot, lots, cost, market.underlying_of)
-        for order, instrument, quantity, price_mark in orders:
+        for order, instrument, quantity, price_mark, *expires_us in orders:
             slot = market.instrument_slots[instrument]
-            book.put_order(row, RestingOrder(order, slot, quantity, price_mark))
+            book.put_order(row, RestingOrder(order, slot, quantity, price_mark, *expires_us))
+
+
+def _restore_controls(engine: Engine, record: list[Any]) -> None:
+    engine.controls.restore(record, list(reservations_of(engine)))
+    for override in engine.controls.open_overrides:
+        if override.kind == "protect_asset" and override.state == "active":
+            engine.market.ordered_protection[engine.market.asset_slots[override.subject]] = None

@@ -69,7 +69,7 @@ class MarketState:
     (float64: USD of one unit where prices are quoted in it, 0 = not to be converted). Instruments: mark_units (int64), has_mark (bool), basis_ppb, volatility (float64,
     decimal, 0 = none), forward_ratio (float64), and of the terms lots_per_unit, mark_scale,
     mark_limit. `indices[asset]` holds the sources and the guard. `notices` are what changed since the
-    engine last took them, has_aged whether an age_ppm did. `surfaces` and `heston` hold the
+    engine last took them, has_aged whether an age_ppm did. `ordered_protection` holds the assets that persons protect. `surfaces` and `heston` hold the
     last fits by asset slot.
     """
 
@@ -93,6 +93,7 @@ class MarketState:
         self.volatilities = VolatilityState()
         self.signals = SignalState()
         self.has_aged = False
+        self.ordered_protection: dict[int, None] = {}
         self.premiums: dict[int, Premium] = {}
         self.expiring: list[tuple[int, int]] = []
         self.averages: dict[tuple[int, int], tuple[int, int]] = {}
@@ -195,13 +196,14 @@ class MarketState:
 
     def protect(self, asset: int) -> None:
         """Protect an asset whose index is not trusted, whose mark does not fit, or whose options have doubtful
-        volatilities; end the protection of any other."""
+        volatilities, or that persons protect; end the protection of any other."""
         if asset:
             guard = self.implied.get(asset)
             is_doubted = guard is not None and guard.condition in DOUBTED
             is_trusted = self.indices[asset].condition in TRUSTED
             self.is_protected[asset] = (
                 not is_trusted
+                or asset in self.ordered_protection
                 or self.indices[asset].has_unfit_mark
                 or (is_doubted and bool(self.options_of[asset]))
             )

@@ -59,3 +59,124 @@ class ParameterEdit(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     path: str
     value_json: str
+
+
+class Restriction(msgspec.Struct, frozen=True, array_like=True):
+    """A halt, a reduce-only or the kill switch: who put it on what, since when, and how it ended.
+
+    kind: of a halt, or the mode of the kill switch, whose scope is the venue. since_seq: the event that
+    began it. until_us: 0 for open end. ended_by: a person, or two where both had to agree, or empty for time.
+    """
+
+    control: str
+    kind: HaltKind | KillMode
+    scope: Scope
+    subject: str
+    author: str
+    reason: str
+    since_us: int
+    since_seq: int
+    until_us: int
+    liquidations_held_until_us: int
+    state: ControlState = "active"
+    ended_us: int = 0
+    ended_by: str = ""
+    end_reason: str = ""
+
+    @property
+    def is_kill_switch(self) -> bool:
+        """Return whether only two persons can end it."""
+        return self.kind in ("cancel_and_reduce_only", "freeze")
+
+    def holds(self, time_us: int) -> bool:
+        """Return whether it is in force at a time."""
+        return self.state == "active" and (self.until_us == 0 or time_us < self.until_us)
+
+    def covers(self, underlying: str, instrument: str, account: str) -> bool:
+        """Return whether an order of an account in an instrument lies in its scope."""
+        named = {"underlying": underlying, "instrument": instrument, "account": account}
+        return self.scope == "venue" or named[self.scope] == self.subject
+
+
+class Override(msgspec.Struct, frozen=True, array_like=True):
+    """An exception to the rules: who asked for it, who else approved it, until when, and how it ended."""
+
+    override: str
+    kind: OverrideKind
+    subject: str
+    author: str
+    reason: str
+    since_us: int
+    since_seq: int
+    until_us: int
+    state: OverrideState = "proposed"
+    approver: str = ""
+    approved_us: int = 0
+    ended_us: int = 0
+    ended_by: str = ""
+    end_reason: str = ""
+
+    def holds(self, time_us: int) -> bool:
+        """Return whether it was approved and is in force at a time."""
+        return self.state == "active" and time_us < self.until_us
+
+
+class Proposal(msgspec.Struct, frozen=True, array_like=True):
+    """A change of parameters: who proposed it, who else approved it, when it takes effect, how it ended.
+
+    bases: the value of each parameter when it was proposed, as JSON: what the author and the approver saw.
+    """
+
+    proposal: str
+    changes: tuple[ParameterEdit, ...]
+    bases: tuple[str, ...]
+    effective_us: int
+    author: str
+    reason: str
+    since_us: int
+    since_seq: int
+    state: ProposalState = "proposed"
+    approver: str = ""
+    approved_us: int = 0
+    ended_us: int = 0
+    ended_by: str = ""
+    end_reason: str = ""
+
+    @property
+    def due_us(self) -> int:
+        """Return when it is applied, or lapses for want of an approval."""
+        wait_us = APPROVAL_US_MAX if self.state == "proposed" else 0
+        return self.effective_us + wait_us
+
+
+class Grace(msgspec.Struct, frozen=True, array_like=True):
+    """What a change of parameters took from a margin unit, added back in decisions until a time.
+
+    balance_micro: of the distance to liquidation; certain_micro: of the certain buffer; micro-USDC.
+    """
+
+    unit: str
+    since_us: int
+    until_us: int
+    balance_micro: int
+    certain_micro: int
+
+
+class Reservation(msgspec.Struct, frozen=True, array_like=True):
+    """Margin set aside: the unit, the order it is for, signed lots still open, mark units, its end."""
+
+    unit: str
+    order: str
+    instrument: str
+    quantity: int
+    price_mark: int
+    expires_us: int
+
+
+def is_same_person(one: str, other: str) -> bool:
+    """Return whether two names are one person's: letter case and space around them make no other person.
+
+    >>> is_same_person("Ann", " ann"), is_same_person("ann", "bob")
+    (True, False)
+    """
+    return one.strip().casefold() == other.strip().casefold()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -171,22 +172,52 @@ class Method(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         >>> m.underlying_rules("BTC").range_ppm
         200000
         """
+        return self.with_parameters([(path, value_json)])
+
+    def with_parameters(self, changes: Iterable[tuple[str, str]]) -> Method:
+        """Return the method with some parameters changed, all or none: checked once, when all are.
+
+        Errors: as of `with_parameter`; a broken rule names the last path.
+
+        >>> m = load_method()
+        >>> raised = m.with_parameters([
+        ...     ("levels.warning_ppm", "1600000"), ("levels.margin_call_ppm", "1400000")])
+        >>> raised.levels.margin_call_ppm
+        1400000
+        """
         tree = cast(dict[str, Any], msgspec.to_builtins(self))
-        keys = path.split(".")
-        node = tree
-        for depth, key in enumerate(keys[:-1]):
-            if depth == 1 and keys[0] in TABLES and key not in node:
-                node[key] = dict(node["default"])
-            if not isinstance(node.get(key), dict):
-                raise _unknown_path(path)
-            node = node[key]
-        if keys[-1] not in node or "" in keys:
-            raise _unknown_path(path)
+        path = ""
         try:
-            node[keys[-1]] = msgspec.json.decode(value_json)
+            for path, value_json in changes:
+                node, key = _place(tree, path)
+                node[key] = msgspec.json.decode(value_json)
             return check_method(msgspec.convert(tree, Method))
         except _UNREADABLE as error:
             raise _broken(str(error), path) from None
+
+    def parameter_json(self, path: str) -> str:
+        """Return a parameter as JSON, a table without one of its own as `default`. Errors: TERM-E04.
+
+        >>> load_method().parameter_json("liquidation.step_ppm")
+        '250000'
+        """
+        node, key = _place(cast(dict[str, Any], msgspec.to_builtins(self)), path)
+        return msgspec.json.encode(node[key], order="deterministic").decode()
+
+
+def _place(tree: dict[str, Any], path: str) -> tuple[dict[str, Any], str]:
+    """Return the table and the key a path leads to; a missing table of an asset begins as `default`."""
+    keys = path.split(".")
+    node = tree
+    for depth, key in enumerate(keys[:-1]):
+        if depth == 1 and keys[0] in TABLES and key not in node:
+            node[key] = dict(node["default"])
+        if not isinstance(node.get(key), dict):
+            raise _unknown_path(path)
+        node = node[key]
+    if keys[-1] not in node or "" in keys:
+        raise _unknown_path(path)
+    return node, keys[-1]
 
 
 def load_method(path: Path | None = None) -> Method:
