@@ -1,0 +1,244 @@
+"""What a change of parameters would do to the accounts: the change made on a copy, and both compared.
+
+The copy takes the changes as the engine takes `ParameterChange` events: method, grid, bases, marks and
+scenario tables follow. Then every unit is required and its next state decided; nobody acts, so what is
+told is the step itself and not what liquidations would set off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.decisions.states import STATE_NAMES, State
+from steelyard.engine.apply import apply_event
+from steelyard.engine.engine import Engine
+from steelyard.engine.shard import Shard
+from steelyard.service.rewind.copies import copy_of
+from steelyard.service.rewind.errors import out_of_bounds
+from steelyard.service.rewind.moved import states_after
+from steelyard.terms.account import owner_of
+from steelyard.ticks import ParameterChange
+
+CHANGES_MAX = 50
+ROWS, ROWS_MAX = 100, 1_000
+EQUITY, INITIAL_BALANCE, MAINTENANCE_BALANCE, INITIAL, MAINTENANCE = range(5)
+
+Ints = NDArray[np.int64]
+
+
+class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One parameter and its new value: a dotted path of the method, and JSON text."""
+
+    path: str
+    value_json: str
+
+
+class ChangedValue(msgspec.Struct, frozen=True):
+    """One parameter before and after, as JSON text; before is null where a table starts as a copy."""
+
+    path: str
+    before_json: str | None
+    after_json: str
+
+
+class UnitImpact(msgspec.Struct, frozen=True):
+    """One margin unit before and after; amounts in micro-USDC, states by name."""
+
+    unit: str
+    account: str
+    state_before: str
+    state_after: str
+    equity_micro: int
+    initial_requirement_before_micro: int
+    initial_requirement_after_micro: int
+    maintenance_requirement_before_micro: int
+    maintenance_requirement_after_micro: int
+    initial_missing_after_micro: int
+    buffer_after_micro: int
+
+
+class ImpactTotals(msgspec.Struct, frozen=True):
+    """All units together, micro-USDC, and how many are in each state, by name in order of gravity."""
+
+    equity_micro: int
+    initial_requirement_micro: int
+    maintenance_requirement_micro: int
+    units_by_state: dict[str, int]
+
+
+class ImpactReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What the changes would do as of one event.
+
+    changed: units that would be in another state, the deepest first; raised_initial, raised_maintenance:
+    the units whose requirement would rise most; each at most as many as were asked for, and
+    changed_count, raised_initial_count, raised_maintenance_count say how many there are. called: units
+    that would come to a margin call or deeper and are not there now; liquidatable: to partial reduction or
+    deeper; initial_short: that would miss initial margin and do not now. Amounts in `currency`.
+    """
+
+    as_of_seq: int
+    as_of_us: int
+    currency: str
+    method: str
+    method_version: str
+    method_hash_before: str
+    method_hash_after: str
+    changes: list[ChangedValue]
+    units: int
+    before: ImpactTotals
+    after: ImpactTotals
+    called: int
+    liquidatable: int
+    initial_short: int
+    changed_count: int
+    changed: list[UnitImpact]
+    raised_initial_count: int
+    raised_initial: list[UnitImpact]
+    raised_maintenance_count: int
+    raised_maintenance: list[UnitImpact]
+
+
+class _Side:
+    """Every unit of an engine on one side of the change, in one order of rows."""
+
+    def __init__(self, shards: list[Shard], states: list[NDArray[np.int8]]) -> None:
+        self.results: Ints = np.hstack([s.results[:, : s.book.units] for s in shards])
+        self.states = np.concatenate(states).astype(np.int64)
+
+    @property
+    def initial_missing(self) -> Ints:
+        """Return what each unit misses of its initial requirement, below zero where it has more."""
+        missing: Ints = self.results[INITIAL] - self.results[INITIAL_BALANCE]
+        return missing
+
+    def totals(self) -> ImpactTotals:
+        """Return the sums; requirements are exact, beyond 64 bits too."""
+        counts = np.bincount(self.states, minlength=len(STATE_NAMES)).tolist()
+        equity, initial, keep = (
+            sum(self.results[line].tolist()) for line in (EQUITY, INITIAL, MAINTENANCE)
+        )
+        return ImpactTotals(equity, initial, keep, dict(zip(STATE_NAMES, counts, strict=True)))
+
+
+def impact(engine: Engine, changes: Sequence[Change], rows: int = ROWS) -> ImpactReport:
+    """Return what changes of parameters would do to the margin units as of the engine's last event.
+
+    The engine is not changed. Errors: TERM-E04 for a parameter that is not there, TERM-E03 for a value
+    that breaks a rule of the method, RWND-E07 for no or too many changes.
+    """
+    if not 1 <= len(changes) <= CHANGES_MAX:
+        raise out_of_bounds(
+            "changes",
+            f"there are {len(changes)} changes",
+            f"a proposal has 1 to {CHANGES_MAX} changes",
+        )
+    if not 0 <= rows <= ROWS_MAX:
+        raise out_of_bounds("rows", f"{rows} rows are asked for", f"rows are 0 to {ROWS_MAX}")
+    told = _values(engine, changes)
+    there = copy_of(engine)
+    states = [shard.book.state[: shard.book.units].copy() for shard in there.shards]
+    before = _Side(there.shards, states)
+    origin = "\0impact"  # no feed can be called so
+    for number, change in enumerate(changes, 1):
+        event = ParameterChange(
+            there.market.time_us, origin, number, change.path, change.value_json
+        )
+        apply_event(there, event)
+    states = states_after(there)
+    after = _Side(there.shards, states)
+    return _report(engine, there, told, before, after, rows)
+
+
+def _values(engine: Engine, changes: Sequence[Change]) -> list[ChangedValue]:
+    """Return each parameter before and after. Errors: TERM-E03, TERM-E04, before anything is copied."""
+    method, told = engine.method, []
+    for change in changes:
+        changed = method.with_parameter(change.path, change.value_json)
+        told.append(
+            ChangedValue(change.path, _read(method, change.path), _read(changed, change.path) or "")
+        )
+        method = changed
+    return told
+
+
+def _read(method: msgspec.Struct, path: str) -> str | None:
+    node = msgspec.to_builtins(method)
+    for key in path.split("."):
+        if not isinstance(node, dict) or key not in node:
+            return None
+        node = node[key]
+    return msgspec.json.encode(node).decode()
+
+
+def _report(
+    engine: Engine,
+    there: Engine,
+    changes: list[ChangedValue],
+    before: _Side,
+    after: _Side,
+    rows: int,
+) -> ImpactReport:
+    names = [name for shard in engine.shards for name in shard.book.names]
+    order = np.argsort(np.array(names)) if names else np.zeros(0, np.int64)
+    rank = np.empty(len(names), np.int64)
+    rank[order] = np.arange(len(names))
+
+    def listed(chosen: Ints, gravity: Ints) -> list[UnitImpact]:
+        """Return the chosen rows, the greatest gravity first, then by name."""
+        kept = chosen[np.lexsort((rank[chosen], -gravity[chosen]))][:rows].tolist()
+        return [_unit(names[row], row, before, after) for row in kept]
+
+    moved = np.flatnonzero(before.states != after.states)
+    raise_of = {line: after.results[line] - before.results[line] for line in (INITIAL, MAINTENANCE)}
+    raised = {line: np.flatnonzero(more > 0) for line, more in raise_of.items()}
+    method = engine.method
+    return ImpactReport(
+        as_of_seq=engine.seq,
+        as_of_us=engine.market.time_us,
+        currency=method.currency,
+        method=method.name,
+        method_version=method.version,
+        method_hash_before=method.digest().hex(),
+        method_hash_after=there.method.digest().hex(),
+        changes=changes,
+        units=len(names),
+        before=before.totals(),
+        after=after.totals(),
+        called=_newly(before, after, State.MARGIN_CALL),
+        liquidatable=_newly(before, after, State.PARTIAL_REDUCTION),
+        initial_short=int(
+            np.count_nonzero((before.initial_missing <= 0) & (after.initial_missing > 0))
+        ),
+        changed_count=len(moved),
+        changed=listed(moved, after.states),
+        raised_initial_count=len(raised[INITIAL]),
+        raised_initial=listed(raised[INITIAL], raise_of[INITIAL]),
+        raised_maintenance_count=len(raised[MAINTENANCE]),
+        raised_maintenance=listed(raised[MAINTENANCE], raise_of[MAINTENANCE]),
+    )
+
+
+def _newly(before: _Side, after: _Side, state: State) -> int:
+    return int(np.count_nonzero((before.states < state) & (after.states >= state)))
+
+
+def _unit(name: str, row: int, before: _Side, after: _Side) -> UnitImpact:
+    now = before.results[:, row].tolist()
+    then = after.results[:, row].tolist()
+    return UnitImpact(
+        unit=name,
+        account=owner_of(name),
+        state_before=STATE_NAMES[int(before.states[row])],
+        state_after=STATE_NAMES[int(after.states[row])],
+        equity_micro=then[EQUITY],
+        initial_requirement_before_micro=now[INITIAL],
+        initial_requirement_after_micro=then[INITIAL],
+        maintenance_requirement_before_micro=now[MAINTENANCE],
+        maintenance_requirement_after_micro=then[MAINTENANCE],
+        initial_missing_after_micro=max(0, then[INITIAL] - then[INITIAL_BALANCE]),
+        buffer_after_micro=then[MAINTENANCE_BALANCE] - then[MAINTENANCE],
+    )
