@@ -115,7 +115,7 @@ Route = Callable[[Call], Elsewhere | None]
 
 
 class _Asked(NamedTuple):
-    """What is known of a request before it is read."""
+    """What is known of a request before it is read. waits: the commands that are waited for, None for all."""
 
     session: Session
     desk: Desk
@@ -123,7 +123,7 @@ class _Asked(NamedTuple):
     us_in: int
     ceiling: Limits
     address: str
-    may_wait: bool = False
+    waits: frozenset[str] | None = frozenset()
     context_of: ContextMaker = Context
     route: Route | None = None
 
@@ -228,7 +228,7 @@ lists","cure":"did you mean public/test?","where":{"method":"public/rest"},"near
         context_of: makes what handlers are told. route: may have a call served elsewhere. A batch with
         anything to wait for is awaited as a whole, its members one after another.
         """
-        asked = self._asked(session, desk, clock, address, True, context_of, route)
+        asked = self._asked(session, desk, clock, address, None, context_of, route)
         try:
             try:
                 if self._is_batch(raw, asked):
@@ -270,9 +270,13 @@ lists","cure":"did you mean public/test?","where":{"method":"public/rest"},"near
         address: str = "",
         context_of: ContextMaker = Context,
         route: Route | None = None,
+        waits: frozenset[str] = frozenset(),
     ) -> Answer | Waiting:
-        """Return what `respond_query` would, or what is to be awaited for it, as `begin` does."""
-        asked = self._asked(session, desk, clock, address, True, context_of, route)
+        """Return what `respond_query` would, or what is to be awaited for it, as `begin` does.
+
+        waits: the commands that may be given by a query; a query is easily sent by mistake.
+        """
+        asked = self._asked(session, desk, clock, address, waits, context_of, route)
         return self._query(path, pairs, asked)
 
     def _query(
@@ -300,13 +304,13 @@ lists","cure":"did you mean public/test?","where":{"method":"public/rest"},"near
         desk: Desk,
         clock: Clock,
         address: str,
-        may_wait: bool = False,
+        waits: frozenset[str] | None = frozenset(),
         context_of: ContextMaker = Context,
         route: Route | None = None,
     ) -> _Asked:
         scopes: frozenset[str] = frozenset() if session.is_anonymous else session.scopes
         ceiling = self.registry.ceiling(scopes)
-        return _Asked(session, desk, clock, clock(), ceiling, address, may_wait, context_of, route)
+        return _Asked(session, desk, clock, clock(), ceiling, address, waits, context_of, route)
 
     def _is_batch(self, raw: bytes, asked: _Asked) -> bool:
         """Return whether a body within its limits is a batch. Errors: RPCJ-E01 … E04."""
@@ -417,7 +421,7 @@ lists","cure":"did you mean public/test?","where":{"method":"public/rest"},"near
         if raw is not None and method.limits != asked.ceiling:
             check_limits(raw, method.limits)
         permit(method, asked.session)
-        if entry.is_command and not asked.may_wait:
+        if entry.is_command and asked.waits is not None and method.name not in asked.waits:
             raise _is_command(method)
         self._charge(asked.session, method, asked.us_in, asked.address)
 
