@@ -36,11 +36,7 @@ export class AccountsOrder {
 
   /** Row numbers as wished, a view that the next call overwrites. */
   rows(wish: Wish): Int32Array {
-    const { count } = this.columns;
-    if (this.index.length < count) {
-      this.index = new Int32Array(count);
-      this.keys = new Float64Array(count);
-    }
+    this.reserve();
     const found = this.filter(wish);
     this.fillKeys(wish, found);
     const { keys } = this;
@@ -49,6 +45,35 @@ export class AccountsOrder {
       const y = keys[b] as number;
       return x < y ? -1 : x > y ? 1 : a - b;
     });
+  }
+
+  /** The first few rows as wished, without sorting the others. */
+  least(wish: Wish, most: number): Int32Array {
+    this.reserve();
+    const found = this.filter(wish);
+    this.fillKeys(wish, found);
+    const { keys } = this;
+    const first = new Int32Array(Math.min(most, found.length));
+    let held = 0;
+    for (let i = 0; i < found.length; i++) {
+      const row = found[i] as number;
+      const key = keys[row] as number;
+      if (held === most && key >= (keys[first[held - 1] as number] as number)) continue;
+      let at = held < most ? held++ : held - 1;
+      while (at > 0 && (keys[first[at - 1] as number] as number) > key) {
+        first[at] = first[at - 1] as number;
+        at -= 1;
+      }
+      first[at] = row;
+    }
+    return first;
+  }
+
+  private reserve(): void {
+    const { count } = this.columns;
+    if (this.index.length >= count) return;
+    this.index = new Int32Array(count);
+    this.keys = new Float64Array(count);
   }
 
   private filter(wish: Wish): Int32Array {

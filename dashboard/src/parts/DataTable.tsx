@@ -188,6 +188,11 @@ function Head<K extends string>({
       {column.unit && <span className="unit">{column.unit}</span>}
     </>
   );
+  const arrow = isSorted && (
+    <span className="grid-arrow" aria-hidden="true">
+      {sort?.isDescending ? "▼" : "▲"}
+    </span>
+  );
   return (
     <div
       role="columnheader"
@@ -203,10 +208,9 @@ function Head<K extends string>({
             onSort({ column: column.key, isDescending: isSorted ? !sort?.isDescending : false })
           }
         >
+          {column.isNumber && arrow}
           {text}
-          <span className="grid-arrow" aria-hidden="true">
-            {isSorted ? (sort?.isDescending ? "▼" : "▲") : ""}
-          </span>
+          {!column.isNumber && arrow}
         </button>
       ) : (
         <span className={className}>{text}</span>

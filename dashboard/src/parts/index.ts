@@ -15,3 +15,4 @@ export { type Tab, Tabs } from "./Tabs";
 export { type Columns, type Series, TimeChart } from "./TimeChart";
 export { Tooltip } from "./Tooltip";
 export { useSize } from "./useSize";
+export { VerdictChip } from "./VerdictChip";

@@ -19,11 +19,14 @@ export function Shell() {
   const [isHelping, setHelping] = useState(false);
   const main = useRef<HTMLElement>(null);
   useEffect(() => listenToKeys(() => setHelping(true)), []);
+  const title = titleOf(route);
   useEffect(() => {
-    document.title = `${titleOf(route)} · Steelyard`;
-    // A new page begins at its top.
+    document.title = `${title} · Steelyard`;
+  }, [title]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another page begins at its top
+  useEffect(() => {
     main.current?.scrollTo(0, 0);
-  }, [route]);
+  }, [route.path]);
   return (
     <div className="shell">
       <a className="skip" href="#main">
@@ -38,7 +41,7 @@ export function Shell() {
       <Banner />
       <main className="main" id="main" tabIndex={-1} ref={main}>
         <Boundary of={route.path}>
-          <Suspense fallback={<Loading what={titleOf(route)} lines={6} />}>
+          <Suspense fallback={<Loading what={title} lines={6} />}>
             <Shown route={route} />
           </Suspense>
         </Boundary>

@@ -31,7 +31,7 @@ export function TopBar({ onHelp }: { onHelp: () => void }) {
         <dt>Event</dt>
         <dd title="sequence number of the latest event">{count(health?.as_of_seq)}</dd>
       </dl>
-      <span>
+      <span className="bar-tools">
         <button
           type="button"
           className="button is-quiet"
@@ -51,7 +51,7 @@ export function TopBar({ onHelp }: { onHelp: () => void }) {
           <Icon name="keyboard" />
         </button>
         {standing.kind === "proven" && (
-          <button type="button" className="button is-quiet" onClick={() => void logout()}>
+          <button type="button" className="button is-quiet is-wordy" onClick={() => void logout()}>
             Log out
           </button>
         )}

@@ -21,6 +21,8 @@ export interface Route {
   /** The margin unit or asset in the path, decoded; "" without one. */
   name: string;
   path: string;
+  /** The query of the address. */
+  search: string;
 }
 
 const TOP: Record<string, PageName> = {
@@ -34,29 +36,34 @@ const TOP: Record<string, PageName> = {
   transparency: "transparency",
 };
 
-export function routeOf(path: string): Route {
+export function routeOf(path: string, search = ""): Route {
+  return { ...placeOf(path), path, search };
+}
+
+function placeOf(path: string): Pick<Route, "page" | "name"> {
   const [first = "", second = "", ...more] = path.split("/").slice(1);
   let name: string;
   try {
     name = decodeURIComponent(second);
   } catch {
-    return { page: "unknown", name: "", path };
+    return { page: "unknown", name: "" };
   }
   const page = TOP[first];
-  if (page === undefined || more.some(Boolean)) return { page: "unknown", name: "", path };
-  if (!name) return { page, name: "", path };
-  if (page === "accounts") return { page: "account", name, path };
-  if (page === "volatility") return { page, name, path };
-  return { page: "unknown", name: "", path };
+  if (page === undefined || more.some(Boolean)) return { page: "unknown", name: "" };
+  if (!name) return { page, name: "" };
+  if (page === "accounts") return { page: "account", name };
+  if (page === "volatility") return { page, name };
+  return { page: "unknown", name: "" };
 }
 
 export const accountPath = (unit: string): string => `/accounts/${encodeURIComponent(unit)}`;
 
 const moved = new Emitter();
-let route = routeOf(typeof location === "undefined" ? "/" : location.pathname);
+let route =
+  typeof location === "undefined" ? routeOf("/") : routeOf(location.pathname, location.search);
 
 function arrive(): void {
-  route = routeOf(location.pathname);
+  route = routeOf(location.pathname, location.search);
   asOfSeq.set(asOfIn(location.search));
   moved.emit();
 }

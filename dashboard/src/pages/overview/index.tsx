@@ -1,8 +1,36 @@
-/** Route of this page; its panels are still to come. */
+/** The overview: what the venue is worth of worry at this moment, on one screen. */
 
-import { Empty } from "../../parts";
-import type { PageProps } from "../../shell/pages";
+import "./overview.css";
+import { useChannel } from "../../data/hooks";
+import { Shown } from "../../parts";
+import { Events } from "./Events";
+import { Figures } from "./Figures";
+import { Nearest } from "./Nearest";
+import { OverTime } from "./OverTime";
+import { Prices } from "./Prices";
+import { usePast } from "./past";
+import { States } from "./States";
 
-export default function Page(_props: PageProps) {
-  return <Empty title="This page is being built"></Empty>;
+export default function Overview() {
+  const { data, word } = useChannel("overview.500ms");
+  const past = usePast();
+  return (
+    <div className="overview">
+      <h1 className="sr-only">Overview</h1>
+      <Shown data={data} word={word} what="the venue" lines={2}>
+        {(venue) => <Figures venue={venue} past={past.result} />}
+      </Shown>
+      <div className="overview-columns">
+        <div className="overview-left">
+          <Prices past={past.result} />
+          <OverTime past={past} />
+        </div>
+        <div className="overview-right">
+          <States venue={data} word={word} />
+          <Nearest />
+          <Events />
+        </div>
+      </div>
+    </div>
+  );
 }
