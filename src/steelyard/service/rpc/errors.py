@@ -52,11 +52,13 @@ METHOD_NOT_FOUND = Published(-32601, "Method not found", "no method has this nam
 INVALID_PARAMS = Published(-32602, "Invalid params", "a parameter does not fit", 400)
 INTERNAL_ERROR = Published(-32603, "Internal error", "the service failed", 500)
 ERROR = Published(10001, "error", "a failure without a number of its own", 400)
+ORDER_NOT_FOUND = Published(10004, "order_not_found", "no order has this name", 404)
+NOT_ENOUGH_FUNDS = Published(10009, "not_enough_funds", "the margin does not suffice", 400)
 TOO_MANY_REQUESTS = Published(10028, "too_many_requests", "the credits do not suffice", 429)
 NOT_OWNER_OF_ORDER = Published(10029, "not_owner_of_order", "the order is somebody else's", 403)
 RETRY = Published(10040, "retry", "not now; the same request will do later", 503)
 INVALID_ARGUMENTS = Published(11029, "invalid_arguments", "the arguments do not go together", 400)
-OTHER_REJECT = Published(11030, "other_reject", "the ledger refuses it", 400)
+OTHER_REJECT = Published(11030, "other_reject", "the ledger or a control refuses it", 400)
 BAD_REQUEST = Published(11050, "bad_request", "the request was not understood", 400)
 INVALID_CREDENTIALS = Published(13004, "invalid_credentials", "key or proof are wrong", 401)
 UNAUTHORIZED = Published(13009, "unauthorized", "nobody is proven to ask", 401)
@@ -69,7 +71,7 @@ UNAVAILABLE = Published(13503, "unavailable", "the journal does not take it", 50
 
 TABLE: tuple[Published, ...] = (
     PARSE_ERROR, INVALID_REQUEST, TOO_LARGE, METHOD_NOT_FOUND, INVALID_PARAMS, INTERNAL_ERROR, ERROR,
-    TOO_MANY_REQUESTS, NOT_OWNER_OF_ORDER, RETRY, INVALID_ARGUMENTS, OTHER_REJECT, BAD_REQUEST,
+    ORDER_NOT_FOUND, NOT_ENOUGH_FUNDS, TOO_MANY_REQUESTS, NOT_OWNER_OF_ORDER, RETRY, INVALID_ARGUMENTS, OTHER_REJECT, BAD_REQUEST,
     INVALID_CREDENTIALS, UNAUTHORIZED, NOT_FOUND, FORBIDDEN, TEMPORARILY_UNAVAILABLE, UNAVAILABLE,
 )  # fmt: skip
 
@@ -88,6 +90,13 @@ BY_CODE: dict[str, Published] = {
     "RPCJ-E11": INVALID_REQUEST,
     "RPCJ-E12": INTERNAL_ERROR,
     "RPCJ-E13": INVALID_REQUEST,
+    "ADMT-E06": NOT_ENOUGH_FUNDS,
+    "CTRL-E01": OTHER_REJECT,
+    "CTRL-E02": OTHER_REJECT,
+    "CTRL-E03": OTHER_REJECT,
+    "CTRL-E04": ORDER_NOT_FOUND,
+    "CTRL-E05": OTHER_REJECT,
+    "CTRL-E09": RETRY,
     "ANSW-E03": FORBIDDEN,  # an account of somebody else, or of nobody: the two are not told apart
     "ANSW-E06": INVALID_ARGUMENTS,
     "ANSW-E07": NOT_FOUND,
