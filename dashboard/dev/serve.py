@@ -119,7 +119,7 @@ def answer(stage: Stage, method: str, params: dict[str, Any], is_proven: bool) -
         return refusal(13009, "unauthorized", "nobody is proven to ask", "RPCJ-E09")
     if method == "private/get_history":
         return stage.venue.past()
-    if method in ("public/set_heartbeat", "public/test", "private/logout"):
+    if method in ("public/set_heartbeat", "public/test", "private/logout", "private/set_as_of"):
         return "ok"
     return refusal(-32601, "Method not found", f"there is no method '{method}'", "RPCJ-E07")
 

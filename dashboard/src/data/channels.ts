@@ -76,16 +76,16 @@ export class Channels {
     for (const channel of this.wanted.keys()) this.join(channel);
   }
 
-  /** Another instant is shown: leave every channel, and begin anew there. */
-  async restart(): Promise<void> {
+  /** Leave every channel, as before another instant is shown; `opened` begins them anew. */
+  async leave(): Promise<void> {
     if (!this.isOpen) return;
+    this.isOpen = false;
     for (const wanted of this.wanted.values()) this.expect(wanted);
     try {
-      await this.wire.unsubscribe([...this.wanted.keys()]);
+      if (this.wanted.size) await this.wire.unsubscribe([...this.wanted.keys()]);
     } catch {
       // Subscribing says what is wrong.
     }
-    if (this.isOpen) this.opened();
   }
 
   /** The connection is gone; what was told stays, the readers know its age. */

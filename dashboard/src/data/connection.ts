@@ -34,8 +34,6 @@ export interface Surroundings {
 }
 
 export interface Sent {
-  /** Answer as of this event instead of now. */
-  asOfSeq?: number | null;
   timeoutMs?: number;
 }
 
@@ -109,8 +107,6 @@ export class Connection {
     if (!socket || this.link.get().kind === "connecting") return Promise.reject(disconnected());
     const id = this.nextId++;
     const timeoutMs = sent.timeoutMs ?? TIMEOUT_MS;
-    const request: Record<string, unknown> = { jsonrpc: "2.0", id, method, params };
-    if (sent.asOfSeq != null) request.as_of_seq = sent.asOfSeq;
     return new Promise((resolve, reject) => {
       const timer = this.around.after(timeoutMs, () => {
         this.waiting.delete(id);
@@ -118,7 +114,7 @@ export class Connection {
       });
       this.waiting.set(id, { method, resolve, reject, timer });
       try {
-        socket.send(JSON.stringify(request));
+        socket.send(JSON.stringify({ jsonrpc: "2.0", id, method, params }));
       } catch {
         this.settle(id)?.reject(disconnected());
       }

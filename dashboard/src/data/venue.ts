@@ -6,13 +6,14 @@ import { asOfSeq } from "./as_of";
 import { Channels } from "./channels";
 import { browserSurroundings, Connection, type Sent } from "./connection";
 import { Cell } from "./emitter";
-import { disconnected, refused } from "./errors";
+import { asFailure, type CallFailure, disconnected, refused } from "./errors";
 import { Session, tabKeeper, takeLoginCode } from "./session";
 import { type Apply, appended, ChannelStore, replace } from "./store";
 
 const HTTP_PATH = "/api/v2";
 const SOCKET_PATH = "/ws/api/v2";
 const LINES_MAX = 500;
+const PAST_MS = 30_000;
 const PUBLIC = /^(transparency|liquidations|surface|health|ticker|deribit_price_index)\./;
 
 export const connection = new Connection(browserSurroundings(SOCKET_PATH));
@@ -29,8 +30,12 @@ export const accounts = new AccountsStore(channels);
 /** Whether the connection is up and, where there are tokens, the session's. */
 export const isReady = new Cell(false);
 
+/** Why the instant in the address cannot be shown; null where it is, or none is asked for. */
+export const instantFailure = new Cell<CallFailure | null>(null);
+
 connection.onOpen = async () => {
   await session.prove();
+  if (asOfSeq.get() !== null) await goTo(asOfSeq.get());
   isReady.set(true);
   channels.opened();
 };
@@ -45,8 +50,28 @@ connection.link.subscribe(() => {
 });
 // Another instant is another world: every channel begins anew in it.
 asOfSeq.subscribe(() => {
-  void channels.restart();
+  void moveTo(asOfSeq.get());
 });
+
+async function moveTo(seq: number | null): Promise<void> {
+  if (!isReady.get()) return; // it is gone to when the connection opens
+  isReady.set(false);
+  await channels.leave();
+  await goTo(seq);
+  if (connection.link.get().kind !== "open") return;
+  isReady.set(true);
+  channels.opened();
+}
+
+/** Put the connection at an instant: what it is asked and told is of then. */
+async function goTo(seq: number | null): Promise<void> {
+  try {
+    await connection.call("private/set_as_of", { as_of_seq: seq }, { timeoutMs: PAST_MS });
+    instantFailure.set(null);
+  } catch (error) {
+    instantFailure.set(asFailure(error));
+  }
+}
 
 /** Take a login code from the address, if there is one, and connect. */
 export async function startVenue(): Promise<void> {
@@ -66,7 +91,7 @@ export async function logout(): Promise<void> {
   connection.restart();
 }
 
-/** Ask a method of the registry, at the instant that the page shows. Throws a CallFailure. */
+/** Ask a method of the registry, at the instant that the connection is at. Throws a CallFailure. */
 export function ask<M extends keyof Methods>(
   method: M,
   params: Methods[M]["params"],
@@ -77,7 +102,7 @@ export function ask<M extends keyof Methods>(
 
 /** Ask a method that the generated types do not know. */
 export function askAny(method: string, params: object, sent: Sent = {}): Promise<unknown> {
-  return connection.call(method, params, { asOfSeq: asOfSeq.get(), ...sent });
+  return connection.call(method, params, sent);
 }
 
 const stores = new Map<string, ChannelStore<unknown, never>>();
@@ -128,10 +153,9 @@ export function mergedAccount(
 async function overBoth(verb: "subscribe" | "unsubscribe", names: string[]): Promise<unknown> {
   const open = names.filter((name) => PUBLIC.test(name));
   const own = names.filter((name) => !PUBLIC.test(name));
-  const sent = { asOfSeq: asOfSeq.get() };
   const asked = [];
-  if (open.length) asked.push(connection.call(`public/${verb}`, { channels: open }, sent));
-  if (own.length) asked.push(connection.call(`private/${verb}`, { channels: own }, sent));
+  if (open.length) asked.push(connection.call(`public/${verb}`, { channels: open }));
+  if (own.length) asked.push(connection.call(`private/${verb}`, { channels: own }));
   return Promise.all(asked);
 }
 

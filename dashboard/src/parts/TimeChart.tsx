@@ -3,6 +3,8 @@
 import { useEffect, useRef, useState } from "react";
 import type uPlot from "uplot";
 import { useCell } from "../data/hooks";
+import { axisText } from "../format/numbers";
+import { clock, day } from "../format/times";
 import { colour, paint } from "../shell/theme";
 import { useSize } from "./useSize";
 
@@ -12,6 +14,8 @@ export interface Series {
   token: string;
   /** Which axis: "left" if left out. */
   side?: "left" | "right";
+  /** What the numbers of the axis are divided by: 1e6 for micro-USDC. */
+  scale?: number;
   format: (value: number | null) => string;
 }
 
@@ -121,8 +125,8 @@ function options(
   return {
     width,
     height,
+    // Ticks are at round times of UTC: the instant is moved so that the local clock shows it.
     tzDate: (seconds) => {
-      // uPlot writes local time: the instant is moved so that what it writes is UTC.
       const at = new Date(seconds * 1e3);
       return new Date(at.getTime() + at.getTimezoneOffset() * 60_000);
     },
@@ -130,17 +134,21 @@ function options(
     cursor: { points: { size: 6 }, drag: { x: false, y: false } },
     scales: Object.fromEntries(sides.map((side) => [side, {}])),
     axes: [
-      { ...axis, space: 70 },
+      {
+        ...axis,
+        space: 70,
+        values: (_plot, ticks) => ticks.map((tick) => instantText(tick, ticks)),
+      },
       ...sides.map((side): uPlot.Axis => {
-        const first = series.find((each) => (each.side ?? "left") === side) as Series;
         return {
           ...axis,
           scale: side,
           side: side === "left" ? 3 : 1,
-          size: 62,
+          size: 56,
           space: 28,
           ...(side === "right" && sides.length > 1 && { grid: { show: false } }),
-          values: (_plot, ticks) => ticks.map((tick) => first.format(tick)),
+          values: (_plot, ticks) =>
+            ticks.map((tick) => axisText(tick, ticks, scaleOf(side, series))),
         };
       }),
     ],
@@ -167,6 +175,19 @@ function options(
       ],
     },
   };
+}
+
+/** What the values of a side are divided by before they are written: micro-USDC by a million. */
+function scaleOf(side: "left" | "right", series: readonly Series[]): number {
+  return series.find((each) => (each.side ?? "left") === side)?.scale ?? 1;
+}
+
+/** Ticks a second apart show seconds, others the minute, those of whole days the day. */
+function instantText(tick: number, ticks: readonly number[]): string {
+  const step = (ticks[1] ?? tick + 60) - (ticks[0] ?? tick);
+  const us = tick * 1e6;
+  if (step >= 86_400) return day(us).slice(5);
+  return step < 60 ? clock(us) : clock(us).slice(0, 5);
 }
 
 function drawMark(made: uPlot, place: number | null): void {

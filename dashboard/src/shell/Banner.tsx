@@ -1,7 +1,7 @@
 /** What must not be overlooked: back in time, the connection lost, the venue silent. */
 
-import { useChannel } from "../data/hooks";
-import { connection } from "../data/venue";
+import { useCell, useChannel } from "../data/hooks";
+import { connection, instantFailure } from "../data/venue";
 import { count } from "../format/numbers";
 import { instant } from "../format/times";
 import { Icon } from "../parts/Icon";
@@ -12,6 +12,21 @@ import { useCondition } from "./useCondition";
 export function Banner() {
   const condition = useCondition();
   const { data: health } = useChannel("health.1000ms");
+  const failure = useCell(instantFailure);
+  if (condition.kind === "as_of" && failure) {
+    return (
+      <div className="banner" role="alert">
+        <Icon name="alert" />
+        <span>
+          <strong>Event {count(condition.seq)} cannot be shown:</strong> {failure.reason}.{" "}
+          {failure.cure}. What is shown is of now.
+        </span>
+        <button type="button" className="button" onClick={() => goToInstant(null)}>
+          Return to now
+        </button>
+      </div>
+    );
+  }
   if (condition.kind === "as_of") {
     const isThere = health?.as_of_seq === condition.seq;
     return (

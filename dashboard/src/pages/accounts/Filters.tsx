@@ -34,16 +34,39 @@ export function Filters({
   };
   return (
     <search className="filters">
-      <input
-        className="input filters-search"
-        type="search"
-        placeholder="Search units  ( / )"
-        aria-label="Search units by name"
-        data-search
-        value={wish.search}
-        onChange={(event) => onWish({ ...wish, search: event.target.value })}
-        onKeyDown={onKeyDown}
-      />
+      <div className="filters-top">
+        <input
+          className="input filters-search"
+          type="search"
+          placeholder="Search units  ( / )"
+          aria-label="Search units by name"
+          data-search
+          value={wish.search}
+          onChange={(event) => onWish({ ...wish, search: event.target.value })}
+          onKeyDown={onKeyDown}
+        />
+        <fieldset className="filters-group filters-modes" aria-label="Margin modes">
+          {MODES.map((mode) => (
+            <button
+              key={mode}
+              type="button"
+              className="button"
+              aria-pressed={wish.modes.has(mode)}
+              onClick={() => onWish({ ...wish, modes: toggled(wish.modes, mode) })}
+            >
+              {title(mode)}
+            </button>
+          ))}
+        </fieldset>
+        <button
+          type="button"
+          className="button is-quiet"
+          disabled={!isFiltered}
+          onClick={() => onWish({ ...wish, search: "", states: new Set(), modes: new Set() })}
+        >
+          Clear
+        </button>
+      </div>
       <fieldset className="filters-group" aria-label="States">
         {STATE_NAMES.map((state, i) => (
           <button
@@ -58,27 +81,6 @@ export function Filters({
           </button>
         ))}
       </fieldset>
-      <fieldset className="filters-group" aria-label="Margin modes">
-        {MODES.map((mode) => (
-          <button
-            key={mode}
-            type="button"
-            className="button"
-            aria-pressed={wish.modes.has(mode)}
-            onClick={() => onWish({ ...wish, modes: toggled(wish.modes, mode) })}
-          >
-            {title(mode)}
-          </button>
-        ))}
-      </fieldset>
-      <button
-        type="button"
-        className="button is-quiet"
-        disabled={!isFiltered}
-        onClick={() => onWish({ ...wish, search: "", states: new Set(), modes: new Set() })}
-      >
-        Clear
-      </button>
     </search>
   );
 }

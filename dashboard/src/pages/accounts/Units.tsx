@@ -4,6 +4,7 @@ import { useMemo, useRef } from "react";
 import type { Amount } from "../../data/accounts";
 import type { SortColumn, Wish } from "../../data/accounts_order";
 import { timedRows } from "../../data/accounts_store";
+import { useMedia } from "../../data/hooks";
 import { accounts } from "../../data/venue";
 import { count, money } from "../../format/numbers";
 import { title } from "../../format/words";
@@ -37,7 +38,11 @@ export function Units({
     return found;
   }, [order, version, wish]);
 
-  const shown = useMemo<Column<SortColumn>[]>(() => columnsOf(rows), [rows]);
+  const isNarrow = useMedia("(max-width: 640px)");
+  const shown = useMemo<Column<SortColumn>[]>(
+    () => (isNarrow ? narrowed(columnsOf(rows)) : columnsOf(rows)),
+    [rows, isNarrow],
+  );
   const at = (place: number) => columns.units[rows[place] as number] ?? "";
   return (
     <div
@@ -69,6 +74,29 @@ export function Units({
       </p>
     </div>
   );
+}
+
+const NARROW: Partial<Record<SortColumn, string>> = {
+  unit: "minmax(104px, 1fr)",
+  margin_ratio: "92px",
+  buffer: "112px",
+};
+
+/** What fits a phone: the unit with the shape of its state, the ratio and the buffer. */
+function narrowed(columns: Column<SortColumn>[]): Column<SortColumn>[] {
+  const state = columns.find((column) => column.key === "state");
+  return columns.flatMap((column) => {
+    const width = NARROW[column.key];
+    if (width === undefined) return [];
+    if (column.key !== "unit") return [{ ...column, width }];
+    const cell = (place: number) => (
+      <span className="units-narrow">
+        {state?.cell(place)}
+        {column.cell(place)}
+      </span>
+    );
+    return [{ ...column, width, cell }];
+  });
 }
 
 function columnsOf(rows: Int32Array): Column<SortColumn>[] {

@@ -49,7 +49,13 @@ function Chart({ history, asset }: { history: HistoryData; asset: string }) {
   const series = useMemo<Series[]>(
     () => [
       { name: `${asset} index, USD`, token: "series-1", format: price },
-      { name: "Insurance fund, USDC", token: "series-2", side: "right", format: compactMoney },
+      {
+        name: "Insurance fund, USDC",
+        token: "series-2",
+        side: "right",
+        scale: 1e6,
+        format: compactMoney,
+      },
     ],
     [asset],
   );
@@ -70,7 +76,7 @@ function Chart({ history, asset }: { history: HistoryData; asset: string }) {
         label="Index and insurance fund over time"
         series={series}
         columns={columns}
-        height={190}
+        height={168}
       />
     </>
   );
