@@ -69,8 +69,8 @@ PANELS: tuple[Panel, ...] = (
     Panel("Connections and subscriptions", "short", {
         "connections": "steelyard_connections", "subscriptions": "steelyard_subscriptions",
     }),
-    Panel("Notifications, and readers begun anew", "short", {
-        "notifications/s": "rate(steelyard_notifications_total[1m])",
+    Panel("Changes told, and readers begun anew", "short", {
+        "changes/s": "rate(steelyard_changes_encoded_total[1m])",
         "readers begun anew/s": "rate(steelyard_readers_restarted_total[1m])",
     }),
     Panel("Memory, restarts of the second process", "bytes", {

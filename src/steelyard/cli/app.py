@@ -91,6 +91,35 @@ def demo(
 
 
 @app.command()
+def serve(
+    config: Annotated[
+        Path | None, typer.Argument(help="The document of the service (TOML); defaults without it.")
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 for any free one.")] = None,
+    accounts: Annotated[
+        str | None, typer.Option(help="population:N, an account file, or none.")
+    ] = None,
+    journal: JournalOption = None,
+    is_opened: Annotated[
+        bool, typer.Option("--open/--no-open", help="Open the page in a browser.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Serve the API and the page over a running engine, until Ctrl-C.
+
+    Without a document it is the simulated market. Variables STEELYARD_SECTION_FIELD override the
+    document, options override both. With --json the addresses are one line on stdout.
+    """
+    from steelyard.cli.serve import serve_command
+    from steelyard.cli.serve_options import configured
+
+    stated = configured(config, host=host, port=port, accounts=accounts, journal=journal)
+    say = _say(as_json)
+    raise typer.Exit(serve_command(stated, say, is_opened=is_opened, as_json=as_json))
+
+
+@app.command()
 def run(
     market: Annotated[
         Path | None, typer.Option(help="Folder or file of a recorded market.")

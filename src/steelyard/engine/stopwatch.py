@@ -41,6 +41,11 @@ class Stopwatch:
         self.samples_us[self.count % len(self.samples_us)] = (self._mark - self._began) / 1e3
         self.count += 1
 
+    @property
+    def last_us(self) -> float:
+        """Return the tick-to-decision time of the last event in µs."""
+        return (self._mark - self._began) / 1e3
+
     def samples(self) -> NDArray[np.float64]:
         """Return the kept tick-to-decision times in µs."""
         return self.samples_us[: min(self.count, len(self.samples_us))]

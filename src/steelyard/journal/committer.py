@@ -48,6 +48,7 @@ class GroupCommitter:
                 group_wait_ms=group_wait_ms,
             )
         self.flush_us: deque[int] = deque(maxlen=flushes_remembered)
+        self.flushes = 0
         self._open_journal = open_journal
         self._group_records_max = group_records_max
         self._group_wait_s = group_wait_ms / 1000
@@ -228,6 +229,7 @@ class GroupCommitter:
                 journal.put_snapshot(*item)
         durable = journal.flush(is_followed_by_settle=True)
         self.flush_us.append((perf_counter_ns() - started_ns) // 1000)
+        self.flushes += 1
         with self._state:
             self._durable = durable
             self._queue_bytes -= sum(len(item[-1]) for item in group)

@@ -21,7 +21,7 @@ def reading(seq: int = 41, flushes_s: Iterable[float] = ()) -> Reading:
         units_by_state={"normal": 9, "margin_call": 1}, insurance_fund_usdc=5e6, bad_debt_usdc=0.5,
         liquidated_accounts=3, index_prices_usd={"BTC": 60_000.0, "ETH": 2_000.0},
         index_ages_s={"BTC": 0.25, "ETH": 0.5}, protected=frozenset({"ETH"}),
-        sources_used={"BTC": 4, "ETH": 1}, connections=2, subscriptions=7, notifications=11,
+        sources_used={"BTC": 4, "ETH": 1}, connections=2, subscriptions=7, changes_encoded=11,
         readers_restarted=1, rewind_restarts=0, flushes_s=flushes_s,
     )  # fmt: skip
 

@@ -88,6 +88,7 @@ class Hub:
         self.host = host
         self.scene = host.scene
         self.encoded = 0
+        self.restarted = 0
         self._frames_max = frames_max
         self._bytes_max = bytes_max
         self._channels: dict[tuple[str, bool], Channel] = {}
@@ -111,6 +112,11 @@ class Hub:
     def readers(self) -> int:
         """Return how many readers have a subscription."""
         return len({id(r) for channel in self._channels.values() for r in channel.readers})
+
+    @property
+    def subscriptions(self) -> int:
+        """Return how many subscriptions all readers have."""
+        return sum(len(channel.readers) for channel in self._channels.values())
 
     @property
     def held_bytes(self) -> int:

@@ -136,6 +136,7 @@ class Reader:
                 self._queued_bytes += len(body)
             else:
                 self.dropped += 1 + self._drop(channel)
+                self._hub.restarted += 1
                 self._owe(subscription)
         self._is_ready.set()
 

@@ -56,7 +56,7 @@ METRICS: tuple[Stated, ...] = (
     Stated("steelyard_sources_used", "gauge", "Sources that the index uses, by asset", ("asset",)),
     Stated("steelyard_connections", "gauge", "Open WebSocket connections"),
     Stated("steelyard_subscriptions", "gauge", "Subscriptions of all connections"),
-    Stated("steelyard_notifications_total", "counter", "Notifications handed to readers"),
+    Stated("steelyard_changes_encoded_total", "counter", "Changes of channels, each encoded once"),
     Stated("steelyard_readers_restarted_total", "counter",
             "Snapshots sent to readers that were too slow for their deltas"),
     Stated("steelyard_rewind_restarts_total", "counter", "Restarts of the second process"),
@@ -80,7 +80,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     sources_used: Mapping[str, int]
     connections: int
     subscriptions: int
-    notifications: int
+    changes_encoded: int
     readers_restarted: int
     rewind_restarts: int
     flushes_s: Iterable[float] = ()
@@ -186,7 +186,7 @@ def _plain(reading: Reading) -> dict[str, float]:
         "steelyard_liquidated_accounts": reading.liquidated_accounts,
         "steelyard_connections": reading.connections,
         "steelyard_subscriptions": reading.subscriptions,
-        "steelyard_notifications_total": reading.notifications,
+        "steelyard_changes_encoded_total": reading.changes_encoded,
         "steelyard_readers_restarted_total": reading.readers_restarted,
         "steelyard_rewind_restarts_total": reading.rewind_restarts,
     }

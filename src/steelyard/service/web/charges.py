@@ -44,6 +44,11 @@ Cure: send it again in 10000000 microseconds.
         self._burst = policy.anonymous.burst
         self._policy = policy
 
+    @property
+    def credits(self) -> Credits:
+        """The buckets, for whoever charges by another list of prices."""
+        return self._credits
+
     def method(self, session: Session, method: Method, time_us: int, address: str) -> None:
         """Take what a method costs."""
         kind = "trading" if method.scope == "trade" else "reading"

@@ -145,7 +145,7 @@ class Connection:
         session = self.session()
 
         async def make() -> bytes:
-            return await asked.ask(raw, session, seq, self.address)
+            return await asked.ask(raw, session, seq, self.address) or b""
 
         return Elsewhere(make, None)
 

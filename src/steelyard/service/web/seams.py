@@ -47,8 +47,8 @@ class HubSeam(Protocol):
 class RewindSeam(Protocol):
     """The second process, that answers as of other events."""
 
-    async def ask(self, raw: bytes, session: Session, as_of_seq: int, address: str) -> bytes:
-        """Return the answer to a request as of an event."""
+    async def ask(self, raw: bytes, session: Session, as_of_seq: int, address: str) -> bytes | None:
+        """Return the answer to a request as of an event, None where none is wanted."""
 
     async def channel(self, name: str, session: Session, as_of_seq: int) -> bytes | None:
         """Return a channel's snapshot as of an event, None where it had none."""
