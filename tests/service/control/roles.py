@@ -17,7 +17,7 @@ from steelyard.cli.session import opening_events
 from steelyard.engine.engine import Engine, Receipt
 from steelyard.engine.recovery import JournaledEngine, create_engine
 from steelyard.lab import SimulatedMarket
-from steelyard.service.access import SCOPES, Credits, KeyRing, Policy, ReplayCache, Verifier
+from steelyard.service.access import SCOPES, KeyRing, Policy, ReplayCache, Verifier
 from steelyard.service.access.credits import Limit
 from steelyard.service.access.keys import Ed25519Proof, Key
 from steelyard.service.access.signing import sign_request
@@ -25,6 +25,8 @@ from steelyard.service.access.tokens import TokenStore
 from steelyard.service.control.app import create_control
 from steelyard.service.control.seams import Impacting, Make
 from steelyard.service.rpc.dispatch import Incident
+from steelyard.service.web.charges import Charges
+from steelyard.service.web.proofs import Proofs
 from steelyard.terms import AccountRecord, load_method
 from steelyard.terms.account import PositionRecord
 from steelyard.terms.documents.signing import public_key
@@ -72,12 +74,16 @@ class PlainHost:
 class Parts:
     """The parts of a service that the control plane asks for."""
 
-    def __init__(self, host: Any, keys: tuple[Key, ...], policy: Policy) -> None:
+    def __init__(
+        self, host: Any, keys: tuple[Key, ...], policy: Policy, clock: Callable[[], int]
+    ) -> None:
         ring = KeyRing(keys, random=Chance("ring"))
         self.host = host
-        self.verifier = Verifier(ring, ReplayCache())
         self.tokens = TokenStore(ring, random=Chance("tokens"))
-        self.credits = Credits(policy)
+        self.charges = Charges(policy)
+        verifier = Verifier(ring, ReplayCache())
+        self.proofs = Proofs(ring, verifier, self.tokens, self.charges, random=Chance("proofs"))
+        self.clock = clock
 
 
 def a_key(name: str) -> Key:
@@ -107,12 +113,12 @@ class Desk:
         self.engine.submit(AccountsLoaded(START_US, "file", 1, self._records()))
         self.host = PlainHost(self.journaled)
         keys = tuple(map(a_key, PERSONS))
-        self.parts = Parts(self.host, keys, policy or Policy(GENEROUS, GENEROUS, GENEROUS))
+        self.parts = Parts(
+            self.host, keys, policy or Policy(GENEROUS, GENEROUS, GENEROUS), lambda: self.now_us
+        )
         self.now_us = NOW_US
         self.incidents: list[Incident] = []
-        self.app = create_control(
-            self.parts, impact=impact, on_incident=self.incidents.append, clock=lambda: self.now_us
-        )
+        self.app = create_control(self.parts, impact=impact, on_incident=self.incidents.append)
         self.bearers = {
             key.id: self.parts.tokens.issue(key.session(), NOW_US).access_token for key in keys
         }
@@ -139,6 +145,7 @@ class Desk:
         return self
 
     def __exit__(self, *failure: object) -> None:
+        self.parts.proofs.close()
         self.journaled.close()
 
     # -- asking --------------------------------------------------------------------------------
@@ -197,14 +204,14 @@ class Desk:
         )  # fmt: skip
 
 
-def run(
-    app: FastAPI, doing: Callable[[httpx.AsyncClient], Coroutine[Any, Any, Found]]
-) -> Found:
+def run(app: FastAPI, doing: Callable[[httpx.AsyncClient], Coroutine[Any, Any, Found]]) -> Found:
     """Return what a conversation with an application comes to."""
 
     async def talk() -> Found:
         mounted = Starlette(routes=[Mount("/v1", app)])
-        transport = httpx.ASGITransport(mounted, raise_app_exceptions=False, client=("192.0.2.7", 1))
+        transport = httpx.ASGITransport(
+            mounted, raise_app_exceptions=False, client=("192.0.2.7", 1)
+        )
         async with httpx.AsyncClient(transport=transport, base_url="http://venue/v1") as client:
             return await doing(client)
 

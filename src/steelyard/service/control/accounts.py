@@ -29,6 +29,7 @@ from steelyard.service.control.shapes import (
     Reading,
     Told,
     amount,
+    exampled,
 )
 from steelyard.service.control.telling import described
 from steelyard.terms import AccountRecord, MarginMode
@@ -163,6 +164,8 @@ class RiskAsked(Question):
 class AccountOpened(Asked):
     """A new account, empty. Its mode stays."""
 
+    model_config = exampled({"account": "alice", "mode": "portfolio"})
+
     account: Annotated[Name, Field(examples=["alice"])]
     mode: MarginMode
 
@@ -170,12 +173,23 @@ class AccountOpened(Asked):
 class Moved(Asked):
     """Money that comes from outside or leaves: units of the asset, above zero."""
 
+    model_config = exampled({"asset": "USDC", "amount": "1250.5"})
+
     asset: Annotated[AssetName, Field(examples=["USDC"])]
     amount: Positive
 
 
 class Shifted(Moved):
     """Money between an account and one of its isolated positions, which the first opens."""
+
+    model_config = exampled(
+        {
+            "asset": "USDC",
+            "amount": "100",
+            "instrument": "ETH_USDC-PERPETUAL",
+            "direction": "to_position",
+        }
+    )
 
     instrument: Annotated[
         Annotated[str, Field(min_length=1, max_length=64)], Field(examples=["BTC_USDC-PERPETUAL"])

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import time
-import traceback
 from collections.abc import Callable
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -31,6 +28,7 @@ from steelyard.service.control.guard import ControlRoute, Plane, stated, tell
 from steelyard.service.control.problems import of_http, of_validation, problem_of, unexpected
 from steelyard.service.control.seams import Impacting, Service
 from steelyard.service.rpc.dispatch import Incident
+from steelyard.service.web.log import tell_incident
 
 ROUTERS: tuple[APIRouter, ...] = (
     info.router, accounts.router, terms.router, methods.router, parameters.router,
@@ -38,30 +36,23 @@ ROUTERS: tuple[APIRouter, ...] = (
 )  # fmt: skip
 
 
-def print_incident(incident: Incident) -> None:
-    """Write an unexpected failure to the standard error, by its name and with its traceback."""
-    print(f"{incident.name} {incident.method} of {incident.key_id or 'nobody'}", file=sys.stderr)
-    traceback.print_exception(incident.error, file=sys.stderr)
-
-
 def create_control(
     service: Service,
     *,
     impact: Impacting | None = None,
-    on_incident: Callable[[Incident], object] = print_incident,
-    clock: Callable[[], int] = lambda: time.time_ns() // 1_000,
+    on_incident: Callable[[Incident], object] = tell_incident,
 ) -> FastAPI:
     """Return the application, to be mounted at /v1 on the loop of the host.
 
     impact: works out what a change of parameters would do, see `seams.Rewind`; without it that is a 503.
-    on_incident: is told of unexpected failures. clock: UTC microseconds. Errors: ACCS-E54 for a route
+    on_incident: is told of unexpected failures. Errors: ACCS-E54 for a route
     without a row in the access matrix.
     """
     app = FastAPI(
         title="Steelyard control plane", openapi_url=None, docs_url=None, redoc_url=None,
         redirect_slashes=False, separate_input_output_schemas=False,
     )  # fmt: skip
-    plane = Plane(service, clock, impact, on_incident)
+    plane = Plane(service, service.clock, impact, on_incident)
     app.state.plane = plane
     for router in (*ROUTERS, _of_itself(app)):
         # Each route as it is: an included router would stand before its routes, and hide them.

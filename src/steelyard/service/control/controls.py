@@ -15,7 +15,7 @@ from pydantic import Field
 from steelyard.service.control.answers import written
 from steelyard.service.control.errors import not_fit
 from steelyard.service.control.guard import Asking, ControlRoute, asking, stated
-from steelyard.service.control.shapes import Asked, Done, ShortText, TimeUs
+from steelyard.service.control.shapes import Asked, Done, ShortText, TimeUs, exampled
 from steelyard.service.control.telling import described
 from steelyard.terms.controls import HaltKind, KillMode, Scope
 from steelyard.ticks import (
@@ -53,6 +53,15 @@ class Restricted(Asked):
     then, left out: when somebody resumes trading.
     """
 
+    model_config = exampled(
+        {
+            "kind": "halt",
+            "scope": "underlying",
+            "subject": "BTC",
+            "reason": "its index is under attack",
+        }
+    )
+
     kind: HaltKind
     scope: Scope
     subject: Subject | None = None
@@ -64,11 +73,15 @@ class Restricted(Asked):
 class Why(Asked):
     """Why something ends."""
 
+    model_config = exampled({"reason": "the sources agree again"})
+
     reason: ShortText
 
 
 class Pulled(Asked):
     """The kill switch: all orders go, and none comes in (freeze), or only those that reduce."""
+
+    model_config = exampled({"mode": "cancel_and_reduce_only", "reason": "orders of nobody"})
 
     mode: KillMode
     reason: ShortText
@@ -77,6 +90,10 @@ class Pulled(Asked):
 
 class Lifted(Asked):
     """Trading begins again after the kill switch, once another person approves, before until_us."""
+
+    model_config = exampled(
+        {"control": "kill-17", "reason": "the cause is found", "until_us": 1767229200000000}
+    )
 
     control: Annotated[Subject, Field(description="The id of the kill switch that was pulled.")]
     reason: ShortText
@@ -89,6 +106,15 @@ class OverrideAsked(Asked):
     It holds once another person approves, and ends at until_us, a day from now at most.
     """
 
+    model_config = exampled(
+        {
+            "kind": "withdrawal_hold",
+            "subject": "alice",
+            "reason": "a lost key",
+            "until_us": 1767229200000000,
+        }
+    )
+
     kind: Literal["hold_liquidation", "withdrawal_hold", "protect_asset"]
     subject: Subject
     reason: ShortText
@@ -97,6 +123,8 @@ class OverrideAsked(Asked):
 
 class Agreed(Asked):
     """Nothing more is said."""
+
+    model_config = exampled({})
 
 
 @router.post(

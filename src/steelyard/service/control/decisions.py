@@ -27,6 +27,7 @@ from steelyard.service.control.shapes import (
     ShortText,
     TimeUs,
     Told,
+    exampled,
 )
 from steelyard.service.control.telling import described
 from steelyard.terms.controls import is_same_person
@@ -40,6 +41,16 @@ OPEN_MAX = 100
 
 class DecisionAsked(Asked):
     """A price of a protected asset in USD, until until_us (a day at most) or until its sources agree again."""
+
+    model_config = exampled(
+        {
+            "asset": "BTC",
+            "price": "120950.50",
+            "basis": "judgement",
+            "reason": "two venues are down",
+            "until_us": 1767229200000000,
+        }
+    )
 
     asset: AssetName
     price: Annotated[Positive, Field(examples=["120950.50"])]

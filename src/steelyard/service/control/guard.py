@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 import msgspec
 from fastapi import Request, Response
@@ -41,7 +41,6 @@ from steelyard.service.rpc.limits import Limits, check_limits, check_size
 BODY_LIMITS = Limits(body_bytes_max=1 << 18, depth_max=8, elements_max=10_000)
 IDEMPOTENCY_KEY = "Idempotency-Key"
 _KEY = re.compile(r"[!-~]{1,128}")
-_BEARER = re.compile(r"[Bb]earer ([A-Za-z0-9_-]{1,128})")
 Handled = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
@@ -69,6 +68,13 @@ class Plane:
         Errors: what refuses the event, PLAN-E13 when the engine has stopped.
         """
         return Done(**(await commanded(self.service.host, make))._asdict())
+
+
+class Cost(NamedTuple):
+    """What is charged for: a scope and credits, as of a method."""
+
+    scope: str
+    credits: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +111,11 @@ class ControlRoute(APIRoute):
         (method,) = self.methods or {""}
         return Row(endpoint(method, self.path_format), extra["x-scope"], extra["x-touches"])
 
+    def cost(self) -> Cost:
+        """Return what the route costs, and of which scope it is."""
+        extra = self.openapi_extra or {}
+        return Cost(extra.get("x-scope", ""), extra.get("x-credits", 0))
+
     def get_route_handler(self) -> Handled:
         """Return what leads a request to the handler and every failure to a problem."""
         inner = super().get_route_handler()
@@ -131,16 +142,17 @@ class ControlRoute(APIRoute):
 
     async def _admitted(self, plane: Plane, request: Request, time_us: int) -> Session:
         """Return the session of a request that may reach its handler, and take its credits."""
-        extra = self.openapi_extra or {}
         address = request.client.host if request.client else ""
-        session = await _session(plane, request, extra.get("x-scope", ""), address, time_us)
-        name = endpoint(request.method, self.path_format)
-        account = request.path_params.get("account")
-        plane.matrix.require(session, name, account)
-        kind: Literal["trading", "reading"] = (
-            "trading" if extra["x-scope"] == "trade" else "reading"
-        )
-        plane.service.credits.require(session, kind, extra["x-credits"], time_us, address=address)
+        charges, cost = plane.service.charges, self.cost()
+        is_public = cost.scope == PUBLIC
+        session = ANONYMOUS if is_public else await _session(plane, request, address, time_us)
+        try:
+            name = endpoint(request.method, self.path_format)
+            plane.matrix.require(session, name, request.path_params.get("account"))
+        except SteelyardError as error:
+            charges.fault(session, error, time_us, address)
+            raise
+        charges.method(session, cost, time_us, address)
         return session
 
     async def _written(
@@ -153,6 +165,8 @@ class ControlRoute(APIRoute):
             raise _no_key(key)
         body = await _body(request)
         if body:
+            address = request.client.host if request.client else ""
+            plane.service.charges.body(session, len(body), time_us, address)
             _checked_json(request, body)
         raw_path = request.scope.get("raw_path", b"") + b"?" + request.scope["query_string"]
         asked = request.method.encode() + b" " + raw_path + b"\n" + body
@@ -181,23 +195,22 @@ class ControlRoute(APIRoute):
         return await asyncio.shield(task)
 
 
-async def _session(
-    plane: Plane, request: Request, scope: str, address: str, time_us: int
-) -> Session:
-    """Return who asks: by a bearer token, by a signed request, or nobody."""
+async def _session(plane: Plane, request: Request, address: str, time_us: int) -> Session:
+    """Return who asks: by a token, a secret or a signature, or nobody."""
     header = request.headers.get("authorization", "")
-    if not header or scope == PUBLIC:
+    if not header:
         return ANONYMOUS
-    found = _BEARER.fullmatch(header)
-    if found is not None:
-        return plane.service.tokens.session(found[1], time_us, address=address)
-    # A proof costs more than a look, whether it holds or not: its sender's address pays first.
-    plane.service.credits.require(ANONYMOUS, "reading", 1, time_us, address=address)
+    proofs = plane.service.proofs
+    kind = header.partition(" ")[0].lower()
+    if kind == "bearer":
+        return proofs.bearer(header, time_us, address)
+    if kind == "basic":
+        return await proofs.basic(header, time_us, address)
     query = request.scope["query_string"].decode("latin-1")
     path = request.scope.get("raw_path", b"").decode("latin-1").partition("?")[0]
     body = await _body(request)
-    return plane.service.verifier.verify_request(
-        header, request.method, f"{path}?{query}" if query else path, body, time_us
+    return proofs.signed(
+        header, request.method, f"{path}?{query}" if query else path, body, time_us, address
     )
 
 

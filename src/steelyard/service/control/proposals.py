@@ -24,6 +24,7 @@ from steelyard.service.control.shapes import (
     TimeUs,
     Told,
     amount,
+    exampled,
 )
 from steelyard.service.control.telling import described
 from steelyard.terms.asset import ACCOUNTING_EXPONENT
@@ -49,6 +50,13 @@ class Change(Asked):
 class Proposed(Asked):
     """New values of parameters, all or none. effective_us: from when on, left out: from its approval."""
 
+    model_config = exampled(
+        {
+            "changes": [{"path": "underlying.BTC.range_ppm", "value": 180000}],
+            "reason": "a wilder market",
+        }
+    )
+
     changes: Annotated[list[Change], Field(min_length=1, max_length=EDITS_MAX)]
     reason: ShortText
     effective_us: TimeUs | None = None
@@ -56,6 +64,8 @@ class Proposed(Asked):
 
 class ImpactAsked(Asked):
     """Changes that nobody has proposed yet."""
+
+    model_config = exampled({"changes": [{"path": "underlying.BTC.range_ppm", "value": 180000}]})
 
     changes: Annotated[list[Change], Field(min_length=1, max_length=EDITS_MAX)]
 

@@ -17,7 +17,7 @@ from steelyard.service.control.accounts import AccountName
 from steelyard.service.control.answers import done, written
 from steelyard.service.control.commanding import LIFE_US, confirm, release, set_aside
 from steelyard.service.control.guard import Asking, ControlRoute, asking, stated
-from steelyard.service.control.shapes import Amount, Asked, Done, Positive, TimeUs
+from steelyard.service.control.shapes import Amount, Asked, Done, Positive, TimeUs, exampled
 from steelyard.service.control.telling import described
 from steelyard.terms.controls import RESERVATION_US_MAX
 
@@ -38,6 +38,15 @@ class Reserved(Done):
 class ReserveAsked(Asked):
     """An order that is about to be sent. quantity: signed units, positive buys. price: USD of a perpetual,
     premium in the settlement asset of an option. life_us: how long margin is set aside for it."""
+
+    model_config = exampled(
+        {
+            "order": "o-1001",
+            "instrument": "BTC_USDC-PERPETUAL",
+            "quantity": "-0.5",
+            "price": "120950.5",
+        }
+    )
 
     order: Annotated[str, StringConstraints(pattern=ORDER_PATTERN), Field(examples=["o-1001"])]
     instrument: Annotated[

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
 from steelyard.engine.engine import Engine, Receipt
 from steelyard.engine.recovery import JournaledEngine
-from steelyard.service.access.credits import Credits
-from steelyard.service.access.signing import Verifier
-from steelyard.service.access.tokens import TokenStore
+from steelyard.quantities.errors import SteelyardError
+from steelyard.service.access.session import Session
 from steelyard.ticks import Event
 
 Make = Callable[[int, str, int], Event]
@@ -68,24 +67,54 @@ class Rewind(Protocol):
         """Return what changes, (path, value as JSON) each, would do to the accounts."""
 
 
+class Proving(Protocol):
+    """Who asks: from an Authorization header to a session, or the refusal of it."""
+
+    def bearer(self, header: str, time_us: int, address: str) -> Session:
+        """Return what an access token opens."""
+
+    def signed(
+        self, header: str, method: str, path: str, body: bytes, time_us: int, address: str
+    ) -> Session:
+        """Return the session of a signed request; path: with its query, as in the request line."""
+
+    async def basic(self, header: str, time_us: int, address: str) -> Session:
+        """Return the session of a key id and its secret."""
+
+
+class Charging(Protocol):
+    """What requests cost; what cannot be paid is raised."""
+
+    def method(self, session: Session, method: Any, time_us: int, address: str) -> None:
+        """Take the credits of something with a `scope` and `credits`."""
+
+    def body(self, session: Session, size: int, time_us: int, address: str) -> None:
+        """Take what the bytes of a body cost."""
+
+    def fault(
+        self, session: Session, error: SteelyardError | None, time_us: int, address: str
+    ) -> None:
+        """Take what a refusal before the credits costs."""
+
+
 class Service(Protocol):
-    """The parts of a running service; `rewind` may be None."""
+    """The parts of a running service. clock: UTC microseconds."""
 
     @property
     def host(self) -> Host:
         """The engine in the process."""
 
     @property
-    def verifier(self) -> Verifier:
-        """Who proves signed requests."""
+    def proofs(self) -> Proving:
+        """Who proves."""
 
     @property
-    def tokens(self) -> TokenStore:
-        """Who knows what a token opens."""
-
-    @property
-    def credits(self) -> Credits:
+    def charges(self) -> Charging:
         """Who counts what is asked."""
+
+    @property
+    def clock(self) -> Callable[[], int]:
+        """What reads the wall clock."""
 
 
 Impacting = Callable[[Sequence[tuple[str, str]]], Awaitable[ImpactReport]]

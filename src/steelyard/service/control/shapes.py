@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Annotated, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.config import JsonDict
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,63}$"
 AMOUNT_PATTERN = r"^-?[0-9]{1,20}(\.[0-9]{1,18})?$"
@@ -46,6 +47,11 @@ class Asked(BaseModel):
     model_config = ConfigDict(
         extra="forbid", strict=True, frozen=True, allow_inf_nan=False, str_max_length=4096
     )
+
+
+def exampled(example: JsonDict) -> ConfigDict:
+    """Return the configuration of a body with an example of it."""
+    return ConfigDict(json_schema_extra={"examples": [example]})
 
 
 class Told(BaseModel):

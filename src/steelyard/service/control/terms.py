@@ -25,6 +25,7 @@ from steelyard.service.control.shapes import (
     TimeUs,
     Told,
     amount,
+    exampled,
 )
 from steelyard.service.control.telling import described
 from steelyard.terms import Instrument
@@ -96,6 +97,18 @@ class InstrumentListed(Asked):
 
     strike and expiry_us are an option's alone, contract_usd that of an inverse perpetual.
     """
+
+    model_config = exampled(
+        {
+            "name": "SOL_USDC-PERPETUAL-2",
+            "kind": "perpetual",
+            "underlying": "SOL",
+            "settlement": "USDC",
+            "lot_exponent": 1,
+            "mark_exponent": 6,
+            "position_limit_lots": 100000000,
+        }
+    )
 
     name: Annotated[Name, Field(examples=["SOL_USDC-PERPETUAL"])]
     kind: Kind
