@@ -17,7 +17,7 @@ PART_NOTES = {
     "short_option_minimum": "share of the notional of each short option",
     "liquidation_cost": "fee, half spread and impact of closing the positions",
     "haircut": "share of the collateral's value that does not count",
-    "order_margin": "what the worst fills of resting orders would add",
+    "order_margin": "what the worst fills of resting orders and reservations would add",
     "balance": "balance at index",
     "position_value": "unrealised profit of perpetuals and marks of options",
 }

@@ -20,6 +20,7 @@ from steelyard.actions import (
     StateChanged,
 )
 from steelyard.decisions import State
+from steelyard.publish.control_words import control_words
 from steelyard.publish.story import StoryLine, story_lines
 from steelyard.terms import Instrument
 
@@ -30,10 +31,10 @@ def feed_lines(
     """Return the lines that the outcomes of one event add to the feed, in their order.
 
     A state is told from the margin call on, on the way down and back; all else of an account as in its
-    story, but for its loading. Prices, sources, volatilities and signals have lines of their own.
+    story, but for its loading. Prices, sources, volatilities, signals and controls have lines of their own.
 
     >>> [line.text for line in feed_lines([ProtectionChanged("BTC", True)], 7, 0, {})]
-    ['no quorum of fresh sources, nobody is liquidated on it']
+    ['no quorum of fresh sources, or on order: nobody is liquidated on it']
     """
     lines = []
     for outcome in outcomes:
@@ -43,7 +44,7 @@ def feed_lines(
         elif isinstance(outcome, Closed | OrdersCancelled | FundDraw | BadDebt):
             lines += story_lines([outcome], seq, time_us, instruments)
         else:
-            told = market_words(outcome)
+            told = market_words(outcome) or control_words(outcome)
             if told is not None:
                 lines.append(StoryLine(seq, time_us, outcome.subject, *told))
     return lines
@@ -79,8 +80,8 @@ def protection_words(outcome: ProtectionChanged) -> str:
     """Return what it means that an asset is protected, or no longer.
 
     >>> protection_words(ProtectionChanged("BTC", False))
-    'its index has a quorum again'
+    'trusted again'
     """
     if outcome.is_protected:
-        return "no quorum of fresh sources, nobody is liquidated on it"
-    return "its index has a quorum again"
+        return "no quorum of fresh sources, or on order: nobody is liquidated on it"
+    return "trusted again"

@@ -17,6 +17,7 @@ from steelyard.actions import (
     StateChanged,
 )
 from steelyard.decisions import STATE_NAMES
+from steelyard.publish.control_words import control_words
 from steelyard.publish.views import margin_ratio, money
 from steelyard.quantities import from_units
 from steelyard.terms import Instrument
@@ -61,7 +62,7 @@ def _words(outcome: Outcome, instruments: dict[str, Instrument]) -> tuple[str, s
         return "debt", f"could not pay {money(outcome.amount):,.2f} USDC"
     if isinstance(outcome, AccountLoaded):
         return "loaded", f"entered with {outcome.positions} positions"
-    return None
+    return control_words(outcome)
 
 
 def _close_words(outcome: Closed, terms: Instrument) -> str:
