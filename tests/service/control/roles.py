@@ -17,7 +17,7 @@ from steelyard.cli.session import opening_events
 from steelyard.engine.engine import Engine, Receipt
 from steelyard.engine.recovery import JournaledEngine, create_engine
 from steelyard.lab import SimulatedMarket
-from steelyard.service.access import SCOPES, KeyRing, Policy, ReplayCache, Verifier
+from steelyard.service.access import SCOPES, KeyRing, Policy, ReplayCache, Session, Verifier
 from steelyard.service.access.credits import Limit
 from steelyard.service.access.keys import Ed25519Proof, Key
 from steelyard.service.access.signing import sign_request
@@ -147,6 +147,10 @@ class Desk:
     def __exit__(self, *failure: object) -> None:
         self.parts.proofs.close()
         self.journaled.close()
+
+    def session(self, who: str) -> Session:
+        """Return what a person's key may do."""
+        return a_key(who).session()
 
     # -- asking --------------------------------------------------------------------------------
 
