@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.actions import GraceGranted, Outcome
+from steelyard.actions import GraceEnded, GraceGranted, Outcome
 from steelyard.decisions import decide_states
 from steelyard.decisions.machine import level_columns, next_state
 from steelyard.decisions.states import State
@@ -65,15 +65,22 @@ def change_method(engine: Engine, method: Method) -> list[Outcome]:
     engine.set_method(method)
     follow_parameters(engine.market, method)
     after = _judge(engine)
-    granted = [
+    outcomes: list[Outcome] = []
+    graces = engine.controls.graces
+    found = [
         grace
         for shard, old, new in zip(engine.shards, before, after, strict=True)
         for grace in _graces(engine, shard, old, new)
     ]
-    engine.controls.graces.update({grace.unit: grace for grace in granted})
+    for grace in sorted(found, key=lambda each: each.unit):
+        if grace.balance_micro or grace.certain_micro:
+            graces[grace.unit] = grace
+            outcomes.append(GraceGranted(grace.unit, grace.until_us, grace.balance_micro))
+        else:
+            del graces[grace.unit]
+            outcomes.append(GraceEnded(grace.unit))
     engine.controls.refresh()
-    granted.sort(key=lambda grace: grace.unit)
-    return [GraceGranted(grace.unit, grace.until_us, grace.balance_micro) for grace in granted]
+    return outcomes
 
 
 def _judge(engine: Engine) -> list[Judged]:
@@ -95,27 +102,42 @@ def _judge(engine: Engine) -> list[Judged]:
 
 
 def _graces(engine: Engine, shard: Shard, old: Judged, new: Judged) -> list[Grace]:
-    """Return the graces of one shard's units."""
+    """Return the graces of one shard's units that are new or changed; one with nothing in it is over.
+
+    Another raise within the hour adds to a grace and begins a new hour; what is lowered again is taken off.
+    """
     found = []
-    now_us = engine.market.time_us
-    acts = (new.states > State.ORDERS_CANCELLED) & (new.states != State.BANKRUPT)
-    acts &= new.results[EQUITY] >= 0
-    for row in np.flatnonzero(acts).tolist():
+    graces = engine.controls.graces
+    deep = (new.states > State.ORDERS_CANCELLED) & (new.states != State.BANKRUPT)
+    rows = {*np.flatnonzero(deep).tolist(), *_rows_of(shard, graces)}
+    for row in sorted(rows):  # tidy-ok: sorted
         unit = shard.book.names[row]
-        given = engine.controls.graces.get(unit, NONE)
+        given = graces.get(unit, NONE)
         was = max(_state_with(shard, row, old.results, old.levels, given), State.ORDERS_CANCELLED)
-        if _state_with(shard, row, new.results, new.levels, given) <= was:
+        deepens = _state_with(shard, row, new.results, new.levels, given) > was
+        if was >= State.FULL_LIQUIDATION or not (deepens or unit in graces):
             continue
-        next_deeper = State(was + 1)
-        balance = (
-            _distance(shard, row, old, next_deeper)
-            + given.balance_micro
-            - _distance(shard, row, new, next_deeper)
+        if new.results[EQUITY, row] < 0:
+            continue
+        deeper = State(was + 1)
+        took = _distance(shard, row, old, deeper) - _distance(shard, row, new, deeper)
+        balance = max(0, given.balance_micro + took)
+        certain = max(
+            0, given.certain_micro + int(old.results[CERTAIN, row] - new.results[CERTAIN, row])
         )
-        certain = int(old.results[CERTAIN, row] - new.results[CERTAIN, row]) + given.certain_micro
-        until_us = now_us + PARAMETER_GRACE_US
-        found.append(Grace(unit, now_us, until_us, max(0, balance), max(0, certain)))
+        if (balance, certain) == (given.balance_micro, given.certain_micro):
+            continue
+        since_us, until_us = given.since_us, given.until_us
+        if balance > given.balance_micro or certain > given.certain_micro:
+            since_us = engine.market.time_us
+            until_us = since_us + PARAMETER_GRACE_US
+        found.append(Grace(unit, since_us, until_us, balance, certain))
     return found
+
+
+def _rows_of(shard: Shard, graces: dict[str, Grace]) -> list[int]:
+    """Return the rows of a shard's units that have a grace."""
+    return [shard.book.rows[unit] for unit in graces if unit in shard.book.rows]
 
 
 def _state_with(
