@@ -76,7 +76,7 @@ class LookAhead(msgspec.Struct, frozen=True, kw_only=True):
     """Rows by unit, horizon and move, "now" first; `without_expiry`: units that hold nothing that expires."""
 
     as_of_seq: int
-    as_of_us: int
+    time_us: int
     account: str
     currency: str
     method: str
@@ -142,7 +142,7 @@ def look_ahead(
     method = engine.method
     return LookAhead(
         as_of_seq=engine.seq,
-        as_of_us=now_us,
+        time_us=now_us,
         account=account,
         currency=method.currency,
         method=method.name,

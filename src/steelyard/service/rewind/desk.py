@@ -8,22 +8,24 @@ from typing import Any
 from steelyard.engine.engine import Engine
 from steelyard.service.answers.desk import Context
 from steelyard.service.answers.engine_desk import EngineDesk
+from steelyard.service.host.scene import Scene
 from steelyard.service.rewind.errors import not_here
 
 KEPT_MAX = 16
 
 
 class RewindDesk(EngineDesk):
-    """A desk of the second process. `kept` answers a question again as of the same event."""
+    """A desk of the second process. scene: the engine with its memory, as of the same event."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, scene: Callable[[], Scene]) -> None:
         super().__init__(engine)
         self.engine = engine
+        self.scene = scene
         self._kept: dict[object, Any] = {}
         self._kept_seq = -1
 
     def kept(self, key: object, make: Callable[[], Any]) -> Any:
-        """Return what was made for a key as of this event, or make it."""
+        """Return what was made for a key as of this event, or make it: a question asked again is no work."""
         if self._kept_seq != self.engine.seq:
             self._kept.clear()
             self._kept_seq = self.engine.seq

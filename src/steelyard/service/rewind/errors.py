@@ -3,8 +3,7 @@
 RWND-E01  no event has that number       RWND-E05  the second process ended
 RWND-E02  too many questions wait        RWND-E06  the replay differs from the journal
 RWND-E03  a newer question took over     RWND-E07  a number of the question is out of bounds
-RWND-E04  it took too long               RWND-E08  nothing of that name can be told as of then
-RWND-E09  only the second process answers this
+RWND-E04  it took too long               RWND-E08  only the second process answers this
 """
 
 from __future__ import annotations
@@ -19,8 +18,7 @@ _REASONS = {
     "RWND-E05": "unavailable",
     "RWND-E06": "unavailable",
     "RWND-E07": "Invalid params",
-    "RWND-E08": "Invalid params",
-    "RWND-E09": "unavailable",
+    "RWND-E08": "unavailable",
 }
 
 
@@ -94,19 +92,10 @@ def out_of_bounds(field: str, said: str, rule: str) -> RewindError:
     return RewindError("RWND-E07", said, rule=rule, cure="correct the parameter", field=field)
 
 
-def nothing_of(name: str, why: str) -> RewindError:
+def not_here(method: str) -> RewindError:
     """Return RWND-E08."""
     return RewindError(
-        "RWND-E08", f"{name[:80]!r} cannot be told as of then: {why}",
-        rule="what follows from the journal alone can be told as of any event",
-        cure="name a channel that is listed", field="channel",
-    )  # fmt: skip
-
-
-def not_here(method: str) -> RewindError:
-    """Return RWND-E09."""
-    return RewindError(
-        "RWND-E09", f"{method} is not answered by the process of the engine",
+        "RWND-E08", f"{method} is not answered by the process of the engine",
         rule="what needs another state of the world is worked out in the second process",
         cure="start the service with time travel", method=method,
     )  # fmt: skip

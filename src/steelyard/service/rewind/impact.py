@@ -58,6 +58,7 @@ class UnitImpact(msgspec.Struct, frozen=True):
     maintenance_requirement_before_micro: int
     maintenance_requirement_after_micro: int
     initial_missing_after_micro: int
+    buffer_before_micro: int
     buffer_after_micro: int
 
 
@@ -73,15 +74,16 @@ class ImpactTotals(msgspec.Struct, frozen=True):
 class ImpactReport(msgspec.Struct, frozen=True, kw_only=True):
     """What the changes would do as of one event.
 
-    changed: units that would be in another state, the deepest first; raised_initial, raised_maintenance:
-    the units whose requirement would rise most; each at most as many as were asked for, and
-    changed_count, raised_initial_count, raised_maintenance_count say how many there are. called: units
-    that would come to a margin call or deeper and are not there now; liquidatable: to partial reduction or
-    deeper; initial_short: that would miss initial margin and do not now. Amounts in `currency`.
+    changed: units whose state or maintenance buffer would change; accounts: the first of them, the worst
+    first: those that come to a deeper state, then by what the buffer loses. moved: units that would be in
+    another state. called: that would come to a margin call or deeper and are not there now; liquidatable: to
+    partial reduction or deeper; initial_short: that would miss initial margin and do not now.
+    raised_initial, raised_maintenance: how many requirements rise; highest_initial, highest_maintenance:
+    the units whose requirement would rise most. Lists have at most as many rows as were asked for.
     """
 
     as_of_seq: int
-    as_of_us: int
+    time_us: int
     currency: str
     method: str
     method_version: str
@@ -94,12 +96,13 @@ class ImpactReport(msgspec.Struct, frozen=True, kw_only=True):
     called: int
     liquidatable: int
     initial_short: int
-    changed_count: int
-    changed: list[UnitImpact]
-    raised_initial_count: int
-    raised_initial: list[UnitImpact]
-    raised_maintenance_count: int
-    raised_maintenance: list[UnitImpact]
+    moved: int
+    changed: int
+    accounts: list[UnitImpact]
+    raised_initial: int
+    highest_initial: list[UnitImpact]
+    raised_maintenance: int
+    highest_maintenance: list[UnitImpact]
 
 
 class _Side:
@@ -114,6 +117,12 @@ class _Side:
         """Return what each unit misses of its initial requirement, below zero where it has more."""
         missing: Ints = self.results[INITIAL] - self.results[INITIAL_BALANCE]
         return missing
+
+    @property
+    def buffer(self) -> Ints:
+        """Return each unit's maintenance balance less its requirement."""
+        buffer: Ints = self.results[MAINTENANCE_BALANCE] - self.results[MAINTENANCE]
+        return buffer
 
     def totals(self) -> ImpactTotals:
         """Return the sums; requirements are exact, beyond 64 bits too."""
@@ -187,18 +196,22 @@ def _report(
     rank = np.empty(len(names), np.int64)
     rank[order] = np.arange(len(names))
 
-    def listed(chosen: Ints, gravity: Ints) -> list[UnitImpact]:
-        """Return the chosen rows, the greatest gravity first, then by name."""
-        kept = chosen[np.lexsort((rank[chosen], -gravity[chosen]))][:rows].tolist()
+    def listed(chosen: Ints, *by: Ints) -> list[UnitImpact]:
+        """Return the chosen rows, the greatest first by the last of the columns, and so on; then by name."""
+        keys = (rank[chosen], *(-column[chosen] for column in by))
+        kept = chosen[np.lexsort(keys)][:rows].tolist()
         return [_unit(names[row], row, before, after) for row in kept]
 
-    moved = np.flatnonzero(before.states != after.states)
+    moved = before.states != after.states
+    deeper = np.where(after.states > before.states, after.states, 0)
+    lost = before.buffer - after.buffer
+    changed = np.flatnonzero(moved | (lost != 0))
     raise_of = {line: after.results[line] - before.results[line] for line in (INITIAL, MAINTENANCE)}
     raised = {line: np.flatnonzero(more > 0) for line, more in raise_of.items()}
     method = engine.method
     return ImpactReport(
         as_of_seq=engine.seq,
-        as_of_us=engine.market.time_us,
+        time_us=engine.market.time_us,
         currency=method.currency,
         method=method.name,
         method_version=method.version,
@@ -213,12 +226,13 @@ def _report(
         initial_short=int(
             np.count_nonzero((before.initial_missing <= 0) & (after.initial_missing > 0))
         ),
-        changed_count=len(moved),
-        changed=listed(moved, after.states),
-        raised_initial_count=len(raised[INITIAL]),
-        raised_initial=listed(raised[INITIAL], raise_of[INITIAL]),
-        raised_maintenance_count=len(raised[MAINTENANCE]),
-        raised_maintenance=listed(raised[MAINTENANCE], raise_of[MAINTENANCE]),
+        moved=int(np.count_nonzero(moved)),
+        changed=len(changed),
+        accounts=listed(changed, lost, deeper),
+        raised_initial=len(raised[INITIAL]),
+        highest_initial=listed(raised[INITIAL], raise_of[INITIAL]),
+        raised_maintenance=len(raised[MAINTENANCE]),
+        highest_maintenance=listed(raised[MAINTENANCE], raise_of[MAINTENANCE]),
     )
 
 
@@ -240,5 +254,6 @@ def _unit(name: str, row: int, before: _Side, after: _Side) -> UnitImpact:
         maintenance_requirement_before_micro=now[MAINTENANCE],
         maintenance_requirement_after_micro=then[MAINTENANCE],
         initial_missing_after_micro=max(0, then[INITIAL] - then[INITIAL_BALANCE]),
+        buffer_before_micro=now[MAINTENANCE_BALANCE] - now[MAINTENANCE],
         buffer_after_micro=then[MAINTENANCE_BALANCE] - then[MAINTENANCE],
     )

@@ -81,7 +81,7 @@ class LiquidationMap(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     as_of_seq: int
-    as_of_us: int
+    time_us: int
     currency: str
     method: str
     method_version: str
@@ -150,7 +150,7 @@ def liquidation_map(
     method = engine.method
     return LiquidationMap(
         as_of_seq=engine.seq,
-        as_of_us=engine.market.time_us,
+        time_us=engine.market.time_us,
         currency=method.currency,
         method=method.name,
         method_version=method.version,

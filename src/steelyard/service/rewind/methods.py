@@ -5,14 +5,17 @@
     private/look_ahead         simulate, one account  what an account will need later
 
 In the process of the live engine they are there to be described, charged and sent on: their handlers
-refuse (RWND-E09) where no engine may be copied.
+refuse (RWND-E08) where no engine may be copied.
+
+What asks the service's memory (`channels.methods`) is answered from that of the replayed engine, all but
+`private/get_history`: its rows carry their events, so those of the live service are cut at one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -21,6 +24,8 @@ from steelyard.service.access.matrix import Touches
 from steelyard.service.answers import catalog
 from steelyard.service.answers.desk import Context
 from steelyard.service.answers.scope import named
+from steelyard.service.channels.methods import memory_methods
+from steelyard.service.host.scene import Scene
 from steelyard.service.rewind.ahead import HORIZONS, MOVES_PPM, LookAhead, look_ahead
 from steelyard.service.rewind.desk import RewindDesk, rewind_desk
 from steelyard.service.rewind.errors import out_of_bounds
@@ -37,6 +42,7 @@ from steelyard.service.rpc.registry import Method
 from steelyard.terms.account import owner_of
 
 MAPS_MAX = 16
+HISTORY = "private/get_history"
 
 
 class MapParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -147,7 +153,20 @@ def rewind_methods() -> tuple[Method, ...]:
 
 def all_methods() -> tuple[Method, ...]:
     """Return every method that can be asked as of another event."""
-    return (*catalog.methods(), *rewind_methods())
+    nowhere = cast(Scene, None)
+    memory = [method for method in memory_methods(nowhere) if method.name != HISTORY]
+    return (*catalog.methods(), *rewind_methods(), *(_of_then(method) for method in memory))
+
+
+def _of_then(method: Method) -> Method:
+    """Return a method of a scene, bound to the scene of the desk that it is asked at."""
+
+    def handler(params: Any, context: Context) -> Any:
+        scene = rewind_desk(context, method.name).scene()
+        bound = next(each for each in memory_methods(scene) if each.name == method.name)
+        return bound.handler(params, context)
+
+    return msgspec.structs.replace(method, handler=handler)
 
 
 __all__ = [

@@ -13,8 +13,7 @@ class RewindOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     is ended and started again beyond it. is_following: whether it keeps up with the journal unasked; is_filling:
     whether it then goes through the past as well, newest part first, to leave waypoints there.
     nice: by how much it yields to the engine's process. testnet: as the live service says.
-    methods, snapshot_of: `module:name` of a function that returns the methods, and of
-    (channel, engine, session) → notification.
+    title: what the venue is called. methods: `module:name` of a function that returns the methods.
 
     Measured for 10,000 accounts (15,000 margin units) on one core: an event is replayed in 3.3 ms, a
     waypoint of 0.6 MB is written in 40 ms and opened in 40 ms, a snapshot of the journal is restored and
@@ -30,5 +29,5 @@ class RewindOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     is_filling: bool = True
     nice: int = 5
     testnet: bool = False
+    title: str = ""
     methods: str = "steelyard.service.rewind.methods:all_methods"
-    snapshot_of: str = "steelyard.service.channels:snapshot_of"

@@ -266,10 +266,17 @@ class Rewind:
         return msgspec.json.decode(body, type=list[LiquidationMap])
 
     async def impact(
-        self, changes: Sequence[Change], rows: int = ROWS, as_of_seq: int | None = None
+        self,
+        changes: Sequence[Change | tuple[str, str]],
+        rows: int = ROWS,
+        as_of_seq: int | None = None,
     ) -> ImpactReport:
-        """Return what changes of parameters would do; see `impact`. Errors: TERM-E03, TERM-E04."""
-        params = ImpactParams(tuple(changes), rows)
+        """Return what changes of parameters would do; see `impact`. Errors: TERM-E03, TERM-E04.
+
+        changes: or (path, value as JSON text) each.
+        """
+        named = (each if isinstance(each, Change) else Change(*each) for each in changes)
+        params = ImpactParams(tuple(named), rows)
         body = await self.call("private/parameter_impact", params, as_of_seq=as_of_seq)
         return msgspec.json.decode(body, type=ImpactReport)
 

@@ -19,13 +19,15 @@ from time import perf_counter
 
 import msgspec
 
-from steelyard.engine.engine import KIND_EVENT, Engine
-from steelyard.engine.replay import Replayer, ReplayReport, engine_of, restore_checked
+from steelyard.engine.engine import KIND_EVENT
+from steelyard.engine.replay import ReplayReport, engine_of, restore_checked
 from steelyard.journal import JournalReader, SnapshotInfo
 from steelyard.quantities import JournalError, SteelyardError
-from steelyard.service.rewind.copies import Packed, pack, unpack
-from steelyard.service.rewind.desk import RewindDesk
+from steelyard.service.host.chronicle import Chronicle
+from steelyard.service.host.recall import recall
+from steelyard.service.host.scene import Checkpoint
 from steelyard.service.rewind.errors import RewindError, differs, no_event
+from steelyard.service.rewind.walker import Walker, Waypoint
 
 DAMAGED = "JOUR-E06"
 NO_SNAPSHOT = frozenset({"JOUR-E11", "JOUR-E20"})
@@ -39,28 +41,13 @@ class TimelineOptions(msgspec.Struct, frozen=True):
     """How much may be kept.
 
     spacing: events between waypoints. waypoint_bytes_max: all of them. walkers_max: engines held besides
-    the one at the journal's end.
+    the one at the journal's end. title: of the venue.
     """
 
     spacing: int = 250
     waypoint_bytes_max: int = 128 * 1024 * 1024
     walkers_max: int = 3
-
-
-class Walker:
-    """An engine that stands behind all records up to `position`, and goes forward record by record."""
-
-    def __init__(self, path: str, engine: Engine, position: int) -> None:
-        self.engine = engine
-        self.position = position
-        self.replayer = Replayer(engine, ReplayReport(path))
-        self.desk = RewindDesk(engine)
-        self.is_busy = False
-
-    @property
-    def seq(self) -> int:
-        """Return the event after which it stands."""
-        return self.engine.seq
+    title: str = ""
 
 
 class Measured:
@@ -85,7 +72,7 @@ class Timeline:
         self.path = path
         self.shards = shards
         self.reader = JournalReader.open_reader(path)
-        self.waypoints: dict[int, tuple[Packed, int]] = {}
+        self.waypoints: dict[int, Waypoint] = {}
         self.spacing = self.options.spacing
         self.walkers: list[Walker] = []
         self.head: Walker | None = None
@@ -253,8 +240,7 @@ class Timeline:
             return walker
         if kind == "waypoint":
             begun = perf_counter()
-            packed, position = self.waypoints[at]
-            walker = Walker(str(self.path), unpack(packed), position)
+            walker = self.waypoints[at].walker(str(self.path), self.options.title)
             self.unpack_cost.add(perf_counter() - begun)
         elif kind == "snapshot":
             try:
@@ -270,7 +256,8 @@ class Timeline:
 
     def _beginning(self) -> Walker:
         """Return a walker before the first event."""
-        return Walker(str(self.path), engine_of(self.reader, self.shards), 0)
+        engine = engine_of(self.reader, self.shards)
+        return Walker(str(self.path), self.options.title, engine, 0, Chronicle())
 
     def _restored(self, seq: int) -> Walker:
         """Return a walker at a snapshot of the journal; one that cannot be used is not tried again."""
@@ -285,8 +272,18 @@ class Timeline:
             if error.code in NO_SNAPSHOT:
                 self.unusable[seq] = error
             raise
+        chronicle = Chronicle()
+        named = {each.name: each for each in engine.market.instruments}
+        try:
+            recall(self.path, chronicle, named, seq)
+        except JournalError as error:
+            # A damaged record before a good snapshot: what was remembered up to it is all there is.
+            if error.code != DAMAGED:
+                raise
         self.restore_cost.add(perf_counter() - begun)
-        return Walker(str(self.path), engine, snapshot.position)
+        walker = Walker(str(self.path), self.options.title, engine, snapshot.position, chronicle)
+        walker.checkpoint = Checkpoint(seq, snapshot.state_hash.hex(), True)
+        return walker
 
     def _advance(self, walker: Walker, seq: int) -> Generator[None, None, None]:
         """Replay until a walker has taken all records of an event; yields after each event."""
@@ -301,9 +298,8 @@ class Timeline:
                     begun = perf_counter()
                     if record.kind == KIND_EVENT:
                         self._leave_waypoint(walker)
-                    if not walker.replayer.take(record):
+                    if not walker.take(record):
                         raise _difference(walker.replayer.report)
-                    walker.position = record.position
                     if record.kind == KIND_EVENT:
                         self.event_cost.add(perf_counter() - begun)
                         yield
@@ -337,14 +333,14 @@ class Timeline:
             return
         if walker.replayer.expected is not None:
             return  # the next record will say that outcomes are missing
-        self.waypoints[seq] = pack(walker.engine), walker.position
+        self.waypoints[seq] = Waypoint.of(walker)
         while self.waypoint_bytes > self.options.waypoint_bytes_max and len(self.waypoints) > 1:
             self.thin()
 
     @property
     def waypoint_bytes(self) -> int:
         """Return what the waypoints hold."""
-        return sum(len(packed.content) for packed, _ in self.waypoints.values())
+        return sum(waypoint.size_bytes for waypoint in self.waypoints.values())
 
     def thin(self) -> None:
         """Double the spacing of the waypoints and drop those between."""

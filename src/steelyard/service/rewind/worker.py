@@ -25,7 +25,7 @@ import msgspec
 
 from steelyard.quantities import JournalError, SteelyardError
 from steelyard.service.answers.desk import Context
-from steelyard.service.rewind.errors import nothing_of
+from steelyard.service.channels import snapshot_of
 from steelyard.service.rewind.messages import (
     Alive,
     Answer,
@@ -46,7 +46,8 @@ from steelyard.service.rewind.messages import (
 )
 from steelyard.service.rewind.options import RewindOptions
 from steelyard.service.rewind.survey import Span, Survey, event_before, seq_at
-from steelyard.service.rewind.timeline import Timeline, TimelineOptions, Walker
+from steelyard.service.rewind.timeline import Timeline, TimelineOptions
+from steelyard.service.rewind.walker import Walker
 from steelyard.service.rpc.dispatch import Dispatcher
 from steelyard.service.rpc.dispatch import Incident as RpcIncident
 from steelyard.service.rpc.messages import encode
@@ -87,7 +88,6 @@ class Worker:
         self.survey: Survey | None = None
         self.is_open = True
         self.registry = Registry(_named(options.methods)())
-        self.snapshot_of: Callable[..., bytes | None] | None = None
         self.dispatcher = Dispatcher(
             self.registry,
             charge=lambda *_: None,
@@ -169,7 +169,9 @@ class Worker:
                 raise self._failure
             self._opened_s = now_s
             kept = self.options
-            options = TimelineOptions(kept.spacing, kept.waypoint_bytes_max, kept.walkers_max)
+            options = TimelineOptions(
+                kept.spacing, kept.waypoint_bytes_max, kept.walkers_max, kept.title
+            )
             try:
                 self.timeline = Timeline(self.path, options)
             except JournalError as error:
@@ -248,12 +250,7 @@ class Worker:
             entry = self.registry.find(question.method)
             context = Context(question.session, walker.desk, question.us_in)
             return encode(entry.method.handler(entry.decode(question.params), context))
-        if self.snapshot_of is None:
-            try:
-                self.snapshot_of = _named(self.options.snapshot_of)
-            except (ImportError, AttributeError) as error:
-                raise nothing_of(question.name, f"no channels are there ({error})") from None
-        return self.snapshot_of(question.name, walker.engine, question.session)
+        return snapshot_of(question.name, walker.scene(), question.session)
 
     def _quick(self, question: SeqAt | SpanOf) -> None:
         """Answer what needs no engine."""
