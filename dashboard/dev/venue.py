@@ -92,7 +92,9 @@ class Venue:
         if not requirement or balance >= 2 * requirement:
             return 0
         ratio = balance / requirement
-        return 1 if ratio > 1.3 else 2 if ratio > 1.1 else 3 if ratio > 1 else 4 if ratio > 0.9 else 5
+        return (
+            1 if ratio > 1.3 else 2 if ratio > 1.1 else 3 if ratio > 1 else 4 if ratio > 0.9 else 5
+        )
 
     def _tell(self, subject: str, kind: str, text: str) -> None:
         self.events.append(payloads.EventData(self.seq, self.time_us, subject, kind, text))
@@ -188,7 +190,8 @@ class Venue:
         return {name: self.state.count(s) for s, name in enumerate(STATE_NAMES)}
 
     def _open_interest(self) -> dict[str, float]:
-        return {a: p * n for (a, p), n in zip(self.prices.items(), (8_120.0, 64_000.0, 410_000.0))}
+        units = (8_120.0, 64_000.0, 410_000.0)
+        return {a: p * n for (a, p), n in zip(self.prices.items(), units, strict=True)}
 
     def _asset(self, asset: str, price: float) -> payloads.AssetData:
         draw = random.Random(self.seq + len(asset) * price)

@@ -1,12 +1,13 @@
 /** The page's one venue: its connection, session, channels and stores, wired together. */
 
-import type { AccountData, ChannelData, ChannelName, Methods, SurfaceData } from "../wire";
+import type { ChannelData, ChannelName, Methods } from "../wire";
 import { AccountsStore } from "./accounts_store";
 import { asOfSeq } from "./as_of";
 import { Channels } from "./channels";
 import { browserSurroundings, Connection, type Sent } from "./connection";
 import { Cell } from "./emitter";
 import { asFailure, type CallFailure, disconnected, refused } from "./errors";
+import { mergedAccount, mergedSurface } from "./merging";
 import { Session, tabKeeper, takeLoginCode } from "./session";
 import { type Apply, appended, ChannelStore, replace } from "./store";
 
@@ -124,30 +125,6 @@ function reducerOf(channel: string): Apply<unknown, never> {
   if (channel.startsWith("surface.")) return mergedSurface as Apply<unknown, never>;
   if (channel.startsWith("account.")) return mergedAccount as Apply<unknown, never>;
   return replace as Apply<unknown, never>;
-}
-
-/** Smiles by expiry: those that changed replace theirs, those that are gone go. */
-export function mergedSurface(
-  before: SurfaceData | null,
-  message: SurfaceData,
-  isSnapshot: boolean,
-) {
-  if (isSnapshot || !before) return message;
-  const smiles = new Map(before.smiles.map((smile) => [smile.expiry_us, smile]));
-  for (const smile of message.smiles) smiles.set(smile.expiry_us, smile);
-  for (const expiry of message.gone) smiles.delete(expiry);
-  const sorted = [...smiles.values()].sort((a, b) => a.expiry_us - b.expiry_us);
-  return { ...message, smiles: sorted };
-}
-
-/** An account's positions stay where a change has none. */
-export function mergedAccount(
-  before: AccountData | null,
-  message: AccountData,
-  isSnapshot: boolean,
-) {
-  if (isSnapshot || !before || message.positions) return message;
-  return { ...message, positions: before.positions };
 }
 
 async function overBoth(verb: "subscribe" | "unsubscribe", names: string[]): Promise<unknown> {

@@ -64,14 +64,19 @@ export function compact(value: Maybe): string {
 
 export const compactMoney = (micro: Maybe): string => compact(micro == null ? micro : micro / 1e6);
 
-/** A number of an axis, with as many decimals as tell its ticks apart. */
+const DECIMALS_MAX = 8;
+
+/** A number of an axis, with as many decimals as its ticks need: 4.98 M, 4.99 M, 5.00 M. */
 export function axisText(tick: number, ticks: readonly number[], divisor = 1): string {
   const most = Math.max(...ticks.map(Math.abs)) / divisor;
-  const [scale, word] = SCALES.find(([size]) => most >= size * 10) ?? [1, ""];
+  const [scale, word] = SCALES.find(([size]) => most >= size) ?? [1, ""];
   const step = Math.abs((ticks[1] ?? tick) - (ticks[0] ?? tick)) / divisor / scale;
-  const decimals = step > 0 ? Math.min(8, Math.max(0, Math.ceil(-Math.log10(step) - 1e-9))) : 0;
+  let decimals = 0;
+  while (decimals < DECIMALS_MAX && !isWhole(step * 10 ** decimals)) decimals += 1;
   return fixed(tick / divisor / scale, decimals) + word;
 }
+
+const isWhole = (value: number) => Math.abs(value - Math.round(value)) < 1e-6;
 
 /** A price with decimals that fit its size: 67,123.45, 2.4512, 0.003127. */
 export function price(value: Maybe): string {
