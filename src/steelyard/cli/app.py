@@ -66,28 +66,43 @@ def demo(
     accounts: Annotated[str, typer.Option(help="population:N, or an account file.")] = (
         "population:10000"
     ),
-    minutes: Annotated[int, typer.Option(min=1, max=600, help="Market time.")] = 5,
-    speed: Annotated[str, typer.Option(help="Market seconds a wall second, or max.")] = "4",
+    minutes: Annotated[
+        int | None, typer.Option(min=1, max=44_640, help="Market time: 240, in the terminal 5.")
+    ] = None,
+    speed: Annotated[
+        str | None,
+        typer.Option(help="Market seconds a wall second, or max: 1, in the terminal 4."),
+    ] = None,
     law: Annotated[str, typer.Option(help="calm, stress or crash.")] = "crash",
     shards: Shards = 1,
     journal: JournalOption = None,
     method: MethodOption = None,
     insurance_fund: FundOption = 5_000_000,
+    in_terminal: Annotated[
+        bool, typer.Option("--terminal", help="Show it in this terminal in place of the page.")
+    ] = False,
+    host: Annotated[str, typer.Option(help="Address of the page.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="Port of the page; 0 for any free one.")
+    ] = 8710,
+    is_opened: Annotated[
+        bool, typer.Option("--open/--no-open", help="Open the page in a browser.")
+    ] = True,
     plot: PlotOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run a simulated venue live in this terminal.
+    """Run a simulated venue live: on a page in the browser, or with --terminal here.
 
-    It needs no data files and no network.
+    It needs no data files and no network. With --json or --plot it runs to its end and reports.
     """
-    from steelyard.cli.run import run_session
-    from steelyard.cli.wiring import parse_speed, simulated_session
+    from steelyard.cli.demo import demo_in_terminal, demo_on_page, has_page
 
-    factor = parse_speed(speed)
-    session = simulated_session(
-        seed, accounts, 60 * minutes, law, shards, journal, method, insurance_fund, _say(as_json)
-    )
-    run_session(session, f"simulated venue, seed {seed}", factor, as_json, plot, is_live=True)
+    say = _say(as_json)
+    stated = (seed, accounts, minutes, speed, law, shards, journal, method, insurance_fund)
+    if in_terminal or as_json or plot is not None or not has_page(say):
+        demo_in_terminal(*stated, plot, as_json, say)
+    else:
+        raise typer.Exit(demo_on_page(*stated, host, port, say, is_opened=is_opened))
 
 
 @app.command()

@@ -33,7 +33,7 @@ from steelyard.terms.account import owner_of
 from steelyard.ticks import InstrumentsListed, decode_event
 
 EXIT_OK = 0
-JOURNAL_FOLDERS = ("steelyard-demo", "steelyard-run", ".")
+JOURNAL_FOLDERS = ("steelyard-demo", "steelyard-run", "steelyard-serve", ".")
 
 
 @dataclass

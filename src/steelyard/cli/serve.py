@@ -102,7 +102,7 @@ def _announce(running: Running, ready: Driven, say: Say, *, is_opened: bool, as_
         sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
         sys.stdout.flush()
         return
-    page = "" if running.is_page_built else "   (not built: make page)"
+    page = "" if running.app.page.is_built else "   (not built: make page)"
     say(f"page      {address}{page}")
     say(f"API       {url}/api/v2   {url.replace('http', 'ws', 1)}/ws/api/v2   {url}/v1")
     say(f"metrics   {url}/metrics")

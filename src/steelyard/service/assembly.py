@@ -85,9 +85,8 @@ class Running:
             [method.name for method in self.service.dispatcher.registry],
         )
         self._watch = _Watch(self.host, self.metrics)
-        app = App(self.service, self._routes())
-        self.is_page_built = app.page.is_built
-        self.server = WebServer(app, self.service)
+        self.app = App(self.service, self._routes())
+        self.server = WebServer(self.app, self.service)
         self._tasks: list[asyncio.Task[None]] = []
 
     # -- living ----------------------------------------------------------------------------------
@@ -217,7 +216,10 @@ def _stamp(path: Path | None) -> tuple[int, int]:
 
 
 def _is_local(request: Request) -> bool:
-    return request.client is not None and request.client.host in ("127.0.0.1", "::1")
+    """Return whether a request began on this machine: no proxy hands it on for somebody else."""
+    is_handed_on = {"x-forwarded-for", "forwarded", "x-real-ip"} & set(request.headers.keys())
+    is_here = request.client is not None and request.client.host in ("127.0.0.1", "::1")
+    return is_here and not is_handed_on
 
 
 def _policy(config: ServeConfig) -> Policy:
