@@ -97,6 +97,7 @@ BY_CODE: dict[str, Published] = {
     "CTRL-E04": ORDER_NOT_FOUND,
     "CTRL-E05": OTHER_REJECT,
     "CTRL-E09": RETRY,
+    "CTRL-E11": UNAVAILABLE,
     "ANSW-E03": FORBIDDEN,  # an account of somebody else, or of nobody: the two are not told apart
     "ANSW-E06": INVALID_ARGUMENTS,
     "ANSW-E07": NOT_FOUND,
