@@ -113,6 +113,12 @@ def test_PLAN_011_parameters_of_a_query(desk: Desk, query: str) -> None:
     check_problem(desk.ask("risk", f"/accounts?{query}"), 422, "PLAN-E04")
 
 
+def test_PLAN_011_a_route_without_a_query_takes_none(desk: Desk) -> None:
+    for path in ("/service?x=1", "/accounts/alice?limit=1", "/kill-switch?standing=open"):
+        check_problem(desk.ask("admin", path), 422, "PLAN-E04")
+    check_problem(desk.do("admin", "/accounts?limit=1", OPEN), 422, "PLAN-E04")
+
+
 def test_PLAN_011_many_faults_are_told_up_to_sixteen(desk: Desk) -> None:
     body = OPEN | {f"more{i}": i for i in range(40)}
     assert len(check_problem(desk.do("admin", "/accounts", body), 422, "PLAN-E04")["faults"]) == 16

@@ -25,6 +25,7 @@ from steelyard.quantities.errors import InputError, SteelyardError
 from steelyard.service.access.matrix import PUBLIC, Matrix, Row, Touches
 from steelyard.service.access.session import ANONYMOUS, Session
 from steelyard.service.control.commanding import commanded
+from steelyard.service.control.errors import not_fit
 from steelyard.service.control.idempotency import Idempotency, Stored
 from steelyard.service.control.problems import (
     no_json,
@@ -153,6 +154,9 @@ class ControlRoute(APIRoute):
             charges.fault(session, error, time_us, address)
             raise
         charges.method(session, cost, time_us, address)
+        if request.scope["query_string"] and not self.dependant.query_params:
+            raise not_fit("query", "the route takes no query", "what is asked stands in path and body",
+                          "leave the query out")  # fmt: skip
         return session
 
     async def _written(
