@@ -14,10 +14,13 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from inspect import cleandoc
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import inspect
+
+if TYPE_CHECKING:
+    from steelyard.service.rpc.registry import Method
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "dashboard" / "src" / "wire.ts"
@@ -152,10 +155,23 @@ def channels() -> tuple[tuple[str, Any], ...]:
     )
 
 
+def methods() -> tuple[Method, ...]:
+    """Return every method that a service with all its parts has; none of them is called."""
+    from steelyard.service.answers import catalog
+    from steelyard.service.channels.methods import memory_methods
+    from steelyard.service.control.trade_methods import trade_methods
+    from steelyard.service.rewind.methods import rewind_methods
+    from steelyard.service.web.methods import connection_methods
+
+    nowhere: Any = None
+    return (
+        *connection_methods(), *catalog.methods(), *memory_methods(nowhere), *rewind_methods(),
+        *trade_methods(nowhere),
+    )  # fmt: skip
+
+
 def render() -> str:
     """Return the whole file."""
-    from steelyard.service.access.tokens import Tokens
-    from steelyard.service.answers.catalog import methods
     from steelyard.service.channels import payloads
     from steelyard.service.rpc.messages import ErrorBody, ErrorData
 
@@ -165,7 +181,7 @@ def render() -> str:
         (each.name, writer.text(each.params, is_sent=True), writer.text(each.result))
         for each in methods()
     ]
-    for kind in (payloads.HistoryData, ErrorBody, ErrorData, Tokens):
+    for kind in (payloads.HistoryData, ErrorBody, ErrorData):
         writer.text(kind)
     return "\n".join((HEADER, _states(), *writer.interfaces(), *_tables(carried, asked)))
 

@@ -73,6 +73,51 @@ export interface AccountsData {
   maintenance_requirement_micro: number[];
 }
 
+/** Parameters of private/look_ahead. account: the key's only one if left out; or a margin unit of it. */
+export interface AheadParams {
+  account?: string | null;
+  horizons?: string[];
+  moves_ppm?: number[];
+  underlyings?: string[] | null;
+}
+
+/**
+ * One unit at one horizon after one move; amounts in micro-USDC.
+ *
+ * at_us: the instant. profit_micro: equity less that of now at unmoved prices. state: the one that the
+ * engine would take it to. margin_ratio: maintenance balance / requirement, four decimals rounded down,
+ * null without a requirement, liquidatable below 1. settled: contracts held that were paid out on the way.
+ * unfit: contracts held whose mark would not fit its bound; they keep the mark they had.
+ */
+export interface AheadRow {
+  unit: string;
+  horizon: string;
+  at_us: number;
+  move_ppm: number;
+  state: string;
+  equity_micro: number;
+  profit_micro: number;
+  initial_balance_micro: number;
+  initial_requirement_micro: number;
+  maintenance_balance_micro: number;
+  maintenance_requirement_micro: number;
+  buffer_micro: number;
+  margin_ratio: string | null;
+  settled: string[];
+  unfit: string[];
+}
+
+/** Where the connection is: at an event, or null for the present. */
+export interface AsOf {
+  set_to_seq: number | null;
+}
+
+/** An event by its number or by an instant (UTC microseconds); neither, or null, is the present. */
+export interface AsOfParams {
+  as_of_seq?: number | null;
+  time_us?: number | null;
+}
+
 /**
  * One asset. condition: why its index is trusted or protected. index_low, index_high: the prices of the
  * sources that are used, null without one. depth_bid_usd, depth_ask_usd: what books show within 1 % of the middle.
@@ -97,12 +142,63 @@ export interface AssetData {
   sources: SourceData[];
 }
 
+/**
+ * Parameters of public/auth; which belong together says the grant type.
+ *
+ * client_credentials: client_id, client_secret. client_signature: client_id, timestamp (ms), nonce, data,
+ * signature. refresh_token: refresh_token. page_code: code. scope narrows what is granted; state is told back.
+ */
+export interface AuthParams {
+  grant_type: "client_credentials" | "client_signature" | "page_code" | "refresh_token";
+  client_id?: string;
+  client_secret?: string;
+  timestamp?: number | null;
+  nonce?: string;
+  data?: string;
+  signature?: string;
+  refresh_token?: string;
+  code?: string;
+  scope?: string;
+  state?: string | null;
+}
+
+/** The answer of public/auth, by Deribit's names; expires_in in seconds. key_id: ours. */
+export interface Authenticated {
+  access_token: string;
+  refresh_token: string;
+  expires_in: number;
+  scope: string;
+  token_type: string;
+  key_id: string;
+  state: string | null;
+  enabled_features: string[];
+}
+
 /** One part of the two requirements; its leaves sum to it exactly. */
 export interface BranchView {
   name: string;
   initial: string;
   maintenance: string;
   leaves: LeafView[];
+}
+
+/** One parameter and its new value: a dotted path of the method, and JSON text. */
+export interface Change {
+  path: string;
+  value_json: string;
+}
+
+/** One parameter before and after, as JSON text; before is null where a table starts as a copy. */
+export interface ChangedValue {
+  path: string;
+  before_json: string | null;
+  after_json: string;
+}
+
+/** channels: their names; label is taken and changes nothing. */
+export interface ChannelParams {
+  channels: string[];
+  label?: string;
 }
 
 /**
@@ -301,7 +397,8 @@ export interface ExplainParams {
  * The two requirements part by part, leg by leg; leaves sum to their part, parts to the totals.
  *
  * one_more: what one unit more of an instrument adds. strategies: as `publish.strategies` writes them,
- * null unless asked for; strategies_missing says why they cannot be named.
+ * null unless asked for; strategies_missing says why they cannot be named. unit: where the engine itself
+ * answers, its numbers with equity and haircuts as trees; one_more is of a lot then.
  */
 export interface Explained {
   account: string;
@@ -319,6 +416,15 @@ export interface Explained {
   one_more: OneMore[];
   strategies: Record<string, unknown> | null;
   strategies_missing: string;
+  unit: UnitReasons | null;
+}
+
+/** A node: amount is in USDC and equals the sum of the children's amounts (leaves have none). */
+export interface Explanation {
+  name: string;
+  amount: Exact;
+  note: string;
+  children: Explanation[];
 }
 
 /** Of one unit: delta in the underlying, gamma that per USD, vega USD a point, theta USD a day. */
@@ -354,6 +460,17 @@ export interface HealthData {
   failure: string;
 }
 
+/** interval: seconds between signs of life. */
+export interface HeartbeatParams {
+  interval: number;
+}
+
+/** Who the program is that asks. */
+export interface HelloParams {
+  client_name: string;
+  client_version: string;
+}
+
 /**
  * The answer of `private/get_history`: the venue over time, one row a sample, oldest first.
  *
@@ -377,6 +494,55 @@ export interface Holdings {
   position: Record<string, Real>;
 }
 
+/** Parameters of private/parameter_impact. rows: how many units each list has at most. */
+export interface ImpactParams {
+  changes: Change[];
+  rows?: number;
+}
+
+/**
+ * What the changes would do as of one event.
+ *
+ * changed: units whose state or maintenance buffer would change; accounts: the first of them, the worst
+ * first: those that come to a deeper state, then by what the buffer loses. moved: units that would be in
+ * another state. called: that would come to a margin call or deeper and are not there now; liquidatable: to
+ * partial reduction or deeper, once their grace has ended; initial_short: that would miss initial margin and
+ * do not now.
+ * raised_initial, raised_maintenance: how many requirements rise; highest_initial, highest_maintenance:
+ * the units whose requirement would rise most. Lists have at most as many rows as were asked for.
+ */
+export interface ImpactReport {
+  as_of_seq: number;
+  time_us: number;
+  currency: string;
+  method: string;
+  method_version: string;
+  method_hash_before: string;
+  method_hash_after: string;
+  changes: ChangedValue[];
+  units: number;
+  before: ImpactTotals;
+  after: ImpactTotals;
+  called: number;
+  liquidatable: number;
+  initial_short: number;
+  moved: number;
+  changed: number;
+  accounts: UnitImpact[];
+  raised_initial: number;
+  highest_initial: UnitImpact[];
+  raised_maintenance: number;
+  highest_maintenance: UnitImpact[];
+}
+
+/** All units together, micro-USDC, and how many are in each state, by name in order of gravity. */
+export interface ImpactTotals {
+  equity_micro: number;
+  initial_requirement_micro: number;
+  maintenance_requirement_micro: number;
+  units_by_state: Record<string, number>;
+}
+
 /** Parameters of public/get_index_price: an index name such as btc_usd. */
 export interface IndexParams {
   index_name: string;
@@ -389,7 +555,12 @@ export interface IndexPrice {
   as_of_seq: number;
 }
 
-/** An instrument; strike and option_type are an option's alone, a perpetual expires never. */
+/**
+ * An instrument; strike and option_type are an option's alone, a perpetual expires never.
+ *
+ * Of an engine: tick_size, the step of its prices; min_trade_amount, a lot, and position_limit as sizes are
+ * counted (units of the underlying, of an inverse perpetual USD); mark_exponent, a mark unit is 10^-it.
+ */
 export interface InstrumentView {
   instrument_name: string;
   kind: "future" | "option";
@@ -404,6 +575,11 @@ export interface InstrumentView {
   as_of_seq: number;
   strike?: Real;
   option_type?: "call" | "put" | null;
+  settlement_currency?: string | null;
+  tick_size?: Real;
+  min_trade_amount?: Real;
+  position_limit?: Real;
+  mark_exponent?: number | null;
 }
 
 /** Parameters of public/get_instruments; currency "any" or left out: all. A perpetual is a future. */
@@ -419,6 +595,23 @@ export interface LeafView {
   underlying: string;
   initial: string;
   maintenance: string;
+}
+
+/**
+ * Margin units that would be liquidatable, and what they hold.
+ *
+ * units: how many; full_units: of these beyond partial reduction. long_usd_micro, short_usd_micro: gross
+ * notional of their longs (to be sold) and shorts (to be bought) in the underlyings moved, at the moved
+ * index; notional_usd_micro: of all their positions. shortfall_micro: what their equity is below zero,
+ * summed: bad debt if they were closed at the moved marks, without costs. Micro-USD, micro-USDC.
+ */
+export interface Liquidatable {
+  units: number;
+  full_units: number;
+  long_usd_micro: number;
+  short_usd_micro: number;
+  notional_usd_micro: number;
+  shortfall_micro: number;
 }
 
 /**
@@ -439,6 +632,40 @@ export interface LiquidationData {
   unit: string | null;
 }
 
+/**
+ * One move. move_ppm: millionths of the index, signed. index_prices: USD, of the underlyings moved.
+ *
+ * unfit: contracts whose mark would not fit its bound at this move; they keep the mark they had.
+ */
+export interface LiquidationLevel {
+  move_ppm: number;
+  index_prices: Record<string, Real>;
+  at: Liquidatable;
+  bucket: Liquidatable;
+  cumulative: Liquidatable;
+  unfit: string[];
+}
+
+/**
+ * The map of some underlyings moved together; levels ascend by move, zero among them.
+ *
+ * units: margin units that hold something or owe. currency: of the amounts in micro units. protected:
+ * underlyings on whose prices nobody is liquidated now, nor in this map.
+ */
+export interface LiquidationMap {
+  as_of_seq: number;
+  time_us: number;
+  currency: string;
+  method: string;
+  method_version: string;
+  method_hash: string;
+  underlyings: string[];
+  protected: string[];
+  held_still: string;
+  units: number;
+  levels: LiquidationLevel[];
+}
+
 /** `liquidations.{interval}`: the latest closes in a snapshot (newest last), the new ones in a change. */
 export interface LiquidationsData {
   type: "change" | "snapshot";
@@ -447,6 +674,39 @@ export interface LiquidationsData {
   as_of_seq: number;
   time_us: number;
   liquidations: LiquidationData[];
+}
+
+/** invalidate_token: whether the tokens of the connection end with it. */
+export interface LogoutParams {
+  invalidate_token?: boolean;
+}
+
+/** Rows by unit, horizon and move, "now" first; `without_expiry`: units that hold nothing that expires. */
+export interface LookAhead {
+  as_of_seq: number;
+  time_us: number;
+  account: string;
+  currency: string;
+  method: string;
+  method_version: string;
+  method_hash: string;
+  underlyings: string[];
+  held_still: string;
+  without_expiry: string[];
+  rows: AheadRow[];
+}
+
+/**
+ * Parameters of private/liquidation_map.
+ *
+ * underlyings: all that have a price if left out; a map for each, or one in which all move together.
+ * levels: odd; reach_ppm: how far they go on both sides, in millionths of the index.
+ */
+export interface MapParams {
+  underlyings?: string[] | null;
+  together?: boolean;
+  levels?: number;
+  reach_ppm?: number;
 }
 
 /** The parts of an account's initial margin: by underlying, then amounts given. */
@@ -529,6 +789,11 @@ export interface MatrixMargins {
   maintenance_margin: Real;
 }
 
+/** The params of a method that takes none. */
+export interface NoParams {
+
+}
+
 /** What one unit more of an instrument, bought or sold at its mark, adds to the two requirements. */
 export interface OneMore {
   instrument: string;
@@ -536,6 +801,25 @@ export interface OneMore {
   bought_maintenance: Real;
   sold_initial: Real;
   sold_maintenance: Real;
+}
+
+/** Parameters of private/confirm and private/release. */
+export interface OrderParams {
+  order: string;
+  account?: string | null;
+}
+
+/**
+ * A resting order. amount: signed, as sizes are; price: USD, of an option in its settlement asset.
+ *
+ * expires_us: when a reservation leaves by itself, 0 for an order.
+ */
+export interface OrderView {
+  order_id: string;
+  instrument_name: string;
+  amount: Real;
+  price: Real;
+  expires_us: number;
 }
 
 /**
@@ -579,7 +863,9 @@ export interface OverviewData {
  * estimated_liquidation_ratio: the nearest liquidation price / the present price of the only underlying,
  * null where there is none; by index name in the map, and there the direction in which it lies: falling
  * (below the present price) or rising. It takes a thousand times as long as all the rest, so it stands in
- * the answer of private/estimate_liquidation alone and is null in the others.
+ * the answer of private/estimate_liquidation alone and is null in the others. unit: where the engine itself
+ * answers, what it decides by; margin_balance is its maintenance balance then, and available_funds the
+ * initial one less its requirement, haircuts standing in the balances.
  */
 export interface Portfolio {
   account: string;
@@ -615,6 +901,7 @@ export interface Portfolio {
   estimated_liquidation_ratio: Real;
   estimated_liquidation_ratio_map: Record<string, Real>;
   estimated_liquidation_direction_map: Record<string, string>;
+  unit: UnitView | null;
 }
 
 /**
@@ -644,6 +931,7 @@ export interface PositionView {
   gamma: Real;
   vega: Real;
   theta: Real;
+  settlement_currency: string | null;
 }
 
 /** Parameters of private/get_positions; currency: of the contracts, all if left out or "any". */
@@ -671,12 +959,37 @@ export interface ReductionView {
   legs_cost: Real;
 }
 
+/** Margin that is set aside until expires_us; seq and position: where it stands in the journal. */
+export interface Reservation {
+  account: string;
+  order: string;
+  expires_us: number;
+  seq: number;
+  position: number;
+  time_us: number;
+}
+
+/**
+ * Parameters of private/reserve. quantity: signed units, positive buys. price: USD of a perpetual, premium
+ * in the settlement asset of an option. life_us: how long margin is set aside. account: left out, the
+ * only one of the key.
+ */
+export interface ReserveParams {
+  order: string;
+  instrument_name: string;
+  quantity: Exact;
+  price: Exact;
+  life_us?: number;
+  account?: string | null;
+}
+
 /**
  * The extended risk matrix. model_params: the parameters of the document, by their own names.
  *
  * aggregated_risk_vectors: by pair (underlying_currency), after the method's steps on the aggregate;
  * pre_aggregated_risk_vectors: before them, empty where it has none. initial_risk_vectors: by contract, of
- * the whole position, before any discount. scenario_moves: the relative move of each scenario.
+ * the whole position, before any discount. scenario_moves: the relative move of each scenario. unit: where the
+ * engine itself answers, its grid cell by cell; scenario_moves are empty where its underlyings have several ranges.
  */
 export interface RiskMatrix {
   account: string;
@@ -695,6 +1008,7 @@ export interface RiskMatrix {
   portfolio: Holdings;
   index_price: Record<string, Real>;
   ticker: Record<string, PricePair>;
+  unit: UnitMatrix | null;
 }
 
 /** A price at which a verdict flips; falling: it is so at this price and below, rising: and above. */
@@ -710,6 +1024,28 @@ export interface ScenarioLine {
   words: string;
   pnl: Real;
   is_binding: boolean;
+}
+
+/**
+ * A cell of the engine's grid. number: from 1; move: a share of each underlying's range; days: later;
+ * weight: the share of the loss that counts; tag: "standard", or "extended" for the tails.
+ */
+export interface ScenarioView {
+  number: number;
+  move: Real;
+  volatility: "down" | "same" | "up";
+  days: Real;
+  weight: Real;
+  tag: string;
+}
+
+/** A reservation that was confirmed or released; seq and position: where that stands in the journal. */
+export interface Settled {
+  account: string;
+  order: string;
+  seq: number;
+  position: number;
+  time_us: number;
 }
 
 /** A typed input that is no price: its value, confidence, state and age. */
@@ -770,6 +1106,29 @@ export interface SourceData {
 }
 
 /**
+ * Deribit's public/status: whether the venue takes risk on, and the indices that it does not decide on now.
+ *
+ * locked: "true" where the engine stopped or every index is protected, "partial" where some are.
+ */
+export interface Status {
+  locked: "false" | "partial" | "true";
+  locked_indices: string[];
+  as_of_seq: number;
+}
+
+/** What happened to an account, oldest first: the latest 50 lines since the service began to note them. */
+export interface Story {
+  account: string;
+  as_of_seq: number;
+  lines: EventData[];
+}
+
+/** Parameters of private/get_story; account: or one of its margin units. */
+export interface StoryParams {
+  account?: string | null;
+}
+
+/**
  * Parameters of private/get_account_summary: those of a simulation without trades.
  *
  * extended is taken and changes nothing: there is no personal data to leave out.
@@ -800,7 +1159,17 @@ export interface SurfaceData {
   gone: number[];
 }
 
-/** A market's numbers; timestamp: milliseconds of the market; mark_iv: per cent, as the venue has it. */
+/** expected_result "exception" is answered with an error, to try one's own handling of errors. */
+export interface TestParams {
+  expected_result?: "exception" | null;
+}
+
+/**
+ * A market's numbers; timestamp: milliseconds of the market; mark_iv: per cent, as the venue has it.
+ *
+ * Of an engine: an option's mark_price in its settlement_currency; mark_units, the integer that it decides
+ * by; open_interest and amounts as sizes are counted; current_funding, the rate of the running interval so far.
+ */
 export interface Ticker {
   instrument_name: string;
   timestamp: number;
@@ -813,6 +1182,18 @@ export interface Ticker {
   mark_iv?: Real;
   interest_rate?: Real;
   greeks?: Greeks | null;
+  settlement_currency?: string | null;
+  mark_units?: number | null;
+  mark_exponent?: number | null;
+  is_protected?: boolean | null;
+  open_interest?: Real;
+  best_bid_price?: Real;
+  best_bid_amount?: Real;
+  best_ask_price?: Real;
+  best_ask_amount?: Real;
+  current_funding?: Real;
+  funding_8h?: Real;
+  estimated_delivery_price?: Real;
 }
 
 /** Parameters of public/ticker. */
@@ -823,15 +1204,6 @@ export interface TickerParams {
 /** Parameters of public/get_time: none. */
 export interface TimeParams {
 
-}
-
-/** The answer of public/auth, by Deribit's names; expires_in is in whole seconds. */
-export interface Tokens {
-  access_token: string;
-  refresh_token: string;
-  expires_in: number;
-  scope: string;
-  token_type: "bearer";
 }
 
 /** One trade at the mark: signed quantity, notional and cost in the method's currency. */
@@ -874,6 +1246,95 @@ export interface TransparencyData {
 }
 
 /**
+ * One underlying of a unit over the cells: prices in USD, relative moves, and P&L in USD as it counts.
+ *
+ * worst: the number of the cell of the least P&L, null where none is a loss; worst_loss: not below 0.
+ */
+export interface UnderlyingMatrix {
+  underlying: string;
+  index_price: Real;
+  range: Real;
+  moves: Real[];
+  prices: Real[];
+  profits: Real[];
+  worst: number | null;
+  worst_loss: Real;
+  words: string;
+}
+
+/**
+ * One margin unit before and after; amounts in micro-USDC, states by name.
+ *
+ * state_after: at once; state_without_grace: when the grace that the change gives has ended, prices still.
+ */
+export interface UnitImpact {
+  unit: string;
+  account: string;
+  state_before: string;
+  state_after: string;
+  state_without_grace: string;
+  equity_micro: number;
+  initial_requirement_before_micro: number;
+  initial_requirement_after_micro: number;
+  maintenance_requirement_before_micro: number;
+  maintenance_requirement_after_micro: number;
+  initial_missing_after_micro: number;
+  buffer_before_micro: number;
+  buffer_after_micro: number;
+}
+
+/**
+ * The scenario P&L of a margin unit, underlying by underlying.
+ *
+ * total: all underlyings in the same cell, for reading: the requirement adds each one's own worst.
+ * requirement_by: "scenario" where the worst cells bind, "tier" where they do not.
+ */
+export interface UnitMatrix {
+  scenarios: ScenarioView[];
+  underlyings: UnderlyingMatrix[];
+  total: Real[];
+  requirement_by: "scenario" | "tier";
+  statement: string;
+}
+
+/** A margin unit, and the trees of its buffer and its free margin: every node is the sum of its children. */
+export interface UnitReasons {
+  numbers: UnitView;
+  trees: Explanation[];
+}
+
+/**
+ * A margin unit as the engine decides by it. Amounts are micro-USDC.
+ *
+ * units: all units of the account. initial_requirement_micro holds order_margin_micro, what the resting
+ * orders add. buffer_micro: maintenance balance less its requirement; the unit is only liquidated when
+ * certain_buffer_micro, with every protected asset at its kindest, is below zero too. protected: assets it
+ * holds whose price is not trusted now.
+ */
+export interface UnitView {
+  unit: string;
+  owner: string;
+  mode: string;
+  state: string;
+  units: string[];
+  equity_micro: number;
+  initial_balance_micro: number;
+  maintenance_balance_micro: number;
+  initial_requirement_micro: number;
+  maintenance_requirement_micro: number;
+  buffer_micro: number;
+  certain_buffer_micro: number;
+  order_margin_micro: number;
+  orders: OrderView[];
+  protected: string[];
+}
+
+/** The version of the service. */
+export interface Version {
+  version: string;
+}
+
+/**
  * The scenario that binds: source is its tag, index its place in that vector, from 1.
  *
  * side: left where the price falls, right where it rises, else center; bucket: the place of its move
@@ -912,6 +1373,19 @@ export type ChannelData<C extends ChannelName> =
 
 /** What a method takes and answers, by its name. */
 export interface Methods {
+  "public/auth": { params: AuthParams; result: Authenticated };
+  "public/hello": { params: HelloParams; result: Version };
+  "public/test": { params: TestParams; result: Version };
+  "public/set_heartbeat": { params: HeartbeatParams; result: string };
+  "public/disable_heartbeat": { params: NoParams; result: string };
+  "public/subscribe": { params: ChannelParams; result: string[] };
+  "public/unsubscribe": { params: ChannelParams; result: string[] };
+  "public/unsubscribe_all": { params: NoParams; result: string };
+  "private/subscribe": { params: ChannelParams; result: string[] };
+  "private/unsubscribe": { params: ChannelParams; result: string[] };
+  "private/unsubscribe_all": { params: NoParams; result: string };
+  "private/logout": { params: LogoutParams; result: string };
+  "private/set_as_of": { params: AsOfParams; result: AsOf };
   "public/get_time": { params: TimeParams; result: number };
   "public/get_index_price": { params: IndexParams; result: IndexPrice };
   "public/get_instruments": { params: InstrumentsParams; result: InstrumentView[] };
@@ -926,4 +1400,14 @@ export interface Methods {
   "private/critical_prices": { params: CriticalParams; result: Critical };
   "private/estimate_liquidation": { params: SimulateParams; result: Portfolio };
   "private/cure": { params: CureParams; result: Cured };
+  "public/status": { params: NoParams; result: Status };
+  "public/get_transparency": { params: NoParams; result: TransparencyData };
+  "private/get_story": { params: StoryParams; result: Story };
+  "private/get_history": { params: NoParams; result: HistoryData };
+  "private/liquidation_map": { params: MapParams; result: LiquidationMap[] };
+  "private/parameter_impact": { params: ImpactParams; result: ImpactReport };
+  "private/look_ahead": { params: AheadParams; result: LookAhead };
+  "private/reserve": { params: ReserveParams; result: Reservation };
+  "private/confirm": { params: OrderParams; result: Settled };
+  "private/release": { params: OrderParams; result: Settled };
 }
