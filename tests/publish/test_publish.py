@@ -1,4 +1,4 @@
-"""Views, deltas, explanations and stories over a small venue that falls."""
+"""Views, the feed, explanations and stories over a small venue that falls."""
 
 from __future__ import annotations
 
@@ -7,14 +7,26 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from steelyard.actions import BadDebt, Closed, StateChanged
+from steelyard.actions import (
+    AccountLoaded,
+    BadDebt,
+    Closed,
+    FundingPaid,
+    ImpliedChanged,
+    IndexChanged,
+    ProtectionChanged,
+    Settled,
+    SignalChanged,
+    SourceChanged,
+    StateChanged,
+)
 from steelyard.decisions import State
 from steelyard.publish import (
-    AccountChannel,
     Explanation,
     Tally,
     account_view,
     explain_risk,
+    feed_lines,
     story_lines,
     worst_rows,
 )
@@ -86,32 +98,41 @@ def test_PUBL_002_worst_rows_are_the_lowest_ratios(venue: Venue) -> None:
             assert [book.names[row] for row in rows] == expected[:count]
 
 
-def test_PUBL_003_deltas_rebuild_the_state_without_a_gap(venue: Venue) -> None:
-    channel = AccountChannel()
-    first = channel.snapshot(shards_of(venue), venue.engine.seq)
-    known = {view.unit: view for view in first.accounts}
-    last = first.change_id
-    assert channel.delta(shards_of(venue), venue.engine.seq) is None
-    changes = 0
-    for step, price in enumerate((99_000, 98_000, 97_500, 97_500, 96_000, 94_500)):
-        venue.wait()
-        venue.price("BTC", price)
-        if step == 2:
-            venue.open(over_leveraged_long("late", margin_usd=9_000))
-        delta = channel.delta(shards_of(venue), venue.engine.seq)
-        if delta is None:
-            continue
-        changes += 1
-        assert delta.previous_change_id == last
-        assert delta.change_id == last + 1
-        last = delta.change_id
-        known |= {view.unit: view for view in delta.accounts}
-    assert changes >= 5
-    now = AccountChannel().snapshot(shards_of(venue), venue.engine.seq)
-    assert "late" in known
-    for view in now.accounts:
-        told = known[view.unit]
-        assert (told.equity, told.buffer, told.state) == (view.equity, view.buffer, view.state)
+def test_PUBL_007_the_feed_tells_what_befalls_accounts_and_prices(venue: Venue) -> None:
+    names = {each.name: each for each in venue.engine.market.instruments}
+    lines = []
+    for price in (97_500.0, 90_000.0):
+        outcomes = venue.price("BTC", price)
+        lines += feed_lines(outcomes, venue.engine.seq, venue.now_us, names)
+    outcomes = venue.protect("BTC")
+    silent = feed_lines(outcomes, venue.engine.seq, venue.now_us, names)
+    kinds = {line.kind for line in lines}
+    assert kinds >= {"state", "close"}
+    assert not kinds & {"loaded"}
+    states = [line.text for line in lines if line.kind == "state"]
+    assert states
+    grave = ("margin call", "orders cancelled", "partial reduction", "full liquidation", "bankrupt")
+    assert all(any(word in text for word in grave) for text in states)
+    told = {(line.unit, line.kind) for line in silent}
+    assert {("BTC", "protection"), ("BTC", "source"), ("BTC", "index")} <= told
+    protected = next(line for line in silent if line.kind == "protection")
+    assert "nobody is liquidated on it" in protected.text
+
+
+def test_PUBL_007_every_outcome_that_is_no_accounts_has_words() -> None:
+    for outcome, kind, words in (
+        (ProtectionChanged("BTC", False), "protection", "trusted again"),
+        (SourceChanged("BTC", "north", "stale", 64_000.5), "source", "north is stale, last price 64000.5"),
+        (IndexChanged("BTC", "split", 2, 2, 4, 0), "index", "index split, 2 of 4 used sources agree"),
+        (ImpliedChanged("BTC", "held", 0.5, 1), "implied", "volatilities held, level 50.0%"),
+        (SignalChanged("dvol", "fresh", "stale", "no word"), "signal", "fresh → stale: no word"),
+        (Settled("BTC-1JAN27-1-C", 5, 3), "settled", "expired, settled for 3 units"),
+        (FundingPaid("BTC-PERPETUAL", 100_000, 7), "funding", "funding of +0.0100 % between 7 units"),
+    ):  # fmt: skip
+        (line,) = feed_lines([outcome], 9, 8, {})
+        assert (line.seq, line.time_us, line.unit) == (9, 8, outcome.subject)
+        assert (line.kind, line.text) == (kind, words)
+    assert feed_lines([AccountLoaded("alice", 3)], 9, 8, {}) == []
 
 
 def branches(node: Explanation) -> int:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.decisions import STATE_NAMES
+from steelyard.service.access.errors import AccessError
 from steelyard.service.answers.desk import Context
 from steelyard.service.answers.failures import no_account, which_account
 from steelyard.service.channels.payloads import EventData, HistoryData, TransparencyData
@@ -37,9 +38,10 @@ class Story(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """Deribit's public/status: whether the venue takes risk on, and the indices that it does not decide on now.
+    """Deribit's public/status: whether the venue takes risk on, and the indices on which it does not now.
 
-    locked: "true" where the engine stopped or every index is protected, "partial" where some are.
+    An index is locked while its asset is protected or halted. locked: "true" where all are, the venue is
+    halted or its engine stopped; "partial" where some are.
     """
 
     locked: Literal["true", "partial", "false"]
@@ -100,23 +102,41 @@ def _has_units(scene: Scene, name: str) -> bool:
 
 def status_of(scene: Scene) -> Status:
     """Return whether the venue is open, by Deribit's words."""
-    market = scene.engine.market
-    names = [f"{asset.name.lower()}_usd" for asset in market.assets[1:]]
-    locked = [name for slot, name in enumerate(names, start=1) if bool(market.is_protected[slot])]
-    is_stopped = scene.engine.stopped is not None or bool(scene.vitals().failure)
+    engine = scene.engine
+    market, now_us = engine.market, engine.market.time_us
+    halts = [
+        each
+        for each in engine.controls.active_restrictions
+        if each.kind != "reduce_only" and each.holds(now_us)
+    ]
+    halted = {each.subject for each in halts if each.scope == "underlying"}
+    names = [asset.name for asset in market.assets[1:]]
+    locked = [
+        f"{name.lower()}_usd"
+        for slot, name in enumerate(names, start=1)
+        if bool(market.is_protected[slot]) or name in halted
+    ]
+    is_stopped = engine.stopped is not None or bool(scene.vitals().failure)
+    is_shut = is_stopped or any(each.scope == "venue" for each in halts)
     word: Literal["true", "partial", "false"] = "false"
-    if is_stopped or (locked and len(locked) == len(names)):
+    if is_shut or (locked and len(locked) == len(names)):
         word = "true"
     elif locked:
         word = "partial"
-    return Status(word, locked, scene.engine.seq)
+    return Status(word, locked, engine.seq)
 
 
 def memory_methods(scene: Scene) -> tuple[Method, ...]:
     """Return the methods that ask a scene, for the registry beside `answers.catalog.methods`."""
 
     def get_history(params: NoParams, context: Context) -> HistoryData:
-        del params, context
+        del params
+        if context.session.accounts is not None:
+            raise AccessError(
+                "ACCS-E51", "this touches every account",
+                rule="a key reaches the accounts that it lists, or all",
+                cure="use a key of every account", endpoint="private/get_history",
+            )  # fmt: skip
         return history_of(scene)
 
     def get_story(params: StoryParams, context: Context) -> Story:

@@ -60,14 +60,11 @@ class Chronicle:
         seq: int,
         outcomes: list[Outcome],
         instruments: dict[str, Instrument],
-        *,
-        is_tallied: bool = True,
     ) -> None:
-        """Take note of an event that was applied. is_tallied False: the tally has counted it already."""
+        """Take note of an event that was applied."""
         if not outcomes:
             return
-        if is_tallied:
-            self.tally.count(outcomes, seq)
+        self.tally.count(outcomes, seq)
         self._tell(feed_lines(outcomes, seq, event.time_us, instruments))
         for line in story_lines(outcomes, seq, event.time_us, instruments):
             self._keep(line)

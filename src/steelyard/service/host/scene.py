@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from steelyard.actions import Outcome
 from steelyard.engine.engine import Engine
-from steelyard.quantities import InvariantError
+from steelyard.publish.control_words import KIND_WORDS, at_words
 from steelyard.service.answers.engine_desk import EngineDesk
 from steelyard.service.host.chronicle import Chronicle
 from steelyard.service.host.history import History
@@ -75,14 +75,20 @@ class Scene:
         return self._instruments
 
     def controls(self) -> list[str]:
-        """Return what is restricted now, in words."""
-        return []
+        """Return what operators have ordered and is in force now, in words: restrictions, then overrides."""
+        controls, now_us = self.engine.controls, self.engine.market.time_us
+        restrictions = [
+            _ordered(each.kind, each.control, each.subject, each.until_us)
+            for each in controls.active_restrictions
+            if each.holds(now_us)
+        ]
+        return restrictions + [
+            _ordered(each.kind, each.override, each.subject, each.until_us)
+            for each in controls.open_overrides
+            if each.holds(now_us)
+        ]
 
-    def prove(self, state_hash: bytes) -> None:
-        """Take the state hash of a checkpoint at the engine's last event, after trying its sums."""
-        try:
-            self.engine.check_sums()
-        except InvariantError:
-            self.checkpoint = Checkpoint(self.engine.seq, state_hash.hex())
-            raise
-        self.checkpoint = Checkpoint(self.engine.seq, state_hash.hex(), True)
+
+def _ordered(kind: str, name: str, subject: str, until_us: int) -> str:
+    until = f", until {at_words(until_us)}" if until_us else ""
+    return f"{KIND_WORDS[kind]} {name} on {subject or 'the venue'}{until}"
