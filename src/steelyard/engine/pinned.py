@@ -45,23 +45,28 @@ class Pinned:
         """Return the book and row of a pinned unit, or None."""
         return self.places.get(unit)
 
+    def take(self, engine: Source, units: Iterable[str]) -> None:
+        """Copy units that are open, and nothing else of the book."""
+        assets = len(self.market.assets)
+        for unit in units:
+            place = engine.locate(unit)
+            if place is not None:
+                book, row = place
+                alone = OneUnit(
+                    unit, int(book.mode[row]), book.balances[row, :assets].tolist(),
+                    book.positions(row), book.orders_of(row),
+                )  # fmt: skip
+                alone.state[0] = book.state[row]
+                alone.next_action_us[0] = book.next_action_us[row]
+                self.places[unit] = alone, 0
+
 
 def pin(engine: Source, units: Iterable[str]) -> Pinned:
-    """Return copies of the whole market's columns and of the units that are open, nothing else of the book."""
+    """Return copies of the whole market's columns and of the units that are open."""
     every = np.arange(len(engine.market.instruments))
-    places: dict[str, tuple[Book, int]] = {}
-    for unit in units:
-        place = engine.locate(unit)
-        if place is not None:
-            book, row = place
-            balances = book.balances[row, : len(engine.market.assets)].tolist()
-            alone = OneUnit(
-                unit, int(book.mode[row]), balances, book.positions(row), book.orders_of(row)
-            )
-            alone.state[0] = book.state[row]
-            alone.next_action_us[0] = book.next_action_us[row]
-            places[unit] = alone, 0
-    return Pinned(
+    found = Pinned(
         narrow_market(engine.market, every), narrow_columns(engine.columns, every), engine.method,
-        engine.grid, engine.seq, places,
+        engine.grid, engine.seq, {},
     )  # fmt: skip
+    found.take(engine, units)
+    return found

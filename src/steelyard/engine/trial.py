@@ -36,7 +36,8 @@ from steelyard.engine.trial_refusals import (
     out_of_bounds,
 )
 from steelyard.margin import AccountRisk, RiskColumns, explain_unit, require_book
-from steelyard.margin.order_margin import order_margin
+from steelyard.margin.order_margin import exposure_of, order_margin
+from steelyard.margin.require import scenario_sums
 from steelyard.marks import MarketState
 from steelyard.marks.settlement import accrue_settlement
 from steelyard.marks.update import remark_perpetuals
@@ -81,7 +82,10 @@ class Source(Protocol):
 
 
 class Numbers(NamedTuple):
-    """The results of a unit in the order of `RiskColumns.NAMES`, micro-USDC, order margin included."""
+    """The results of a unit in the order of `RiskColumns.NAMES`, micro-USDC.
+
+    order_margin: what resting orders add; it is in the initial requirement.
+    """
 
     equity: int
     initial_balance: int
@@ -89,6 +93,7 @@ class Numbers(NamedTuple):
     initial_requirement: int
     maintenance_requirement: int
     certain_buffer: int
+    order_margin: int = 0
 
     @property
     def buffer(self) -> int:
@@ -164,9 +169,9 @@ class Trial:
         book = self.book()
         results = np.empty((len(RiskColumns.NAMES), 1), np.int64)
         require_book(book, self.market, self.columns, self.method, results, _ROW)
-        if self.orders:
-            results[3, 0] += order_margin(book, 0, self.market, self.columns, self.method)
-        return Numbers(*results[:, 0].tolist())
+        extra = order_margin(book, 0, self.market, self.columns, self.method) if self.orders else 0
+        equity, initial, keep, opens, keeps, certain = results[:, 0].tolist()
+        return Numbers(equity, initial, keep, opens + extra, keeps, certain, extra)
 
     def book(self) -> OneUnit:
         """Return the unit as it is tried as a book of one row, its market revalued."""
@@ -179,6 +184,20 @@ class Trial:
             self.unit, self.mode_number, self.balances,
             [(i, lots, cost) for _, i, lots, cost in rows], [*self.orders.values()],
         )  # fmt: skip
+
+    def scenario_profits(self) -> dict[int, NDArray[np.float64]]:
+        """Return the unit's P&L in each column of the grid, USD, by the asset slot of each underlying it is open to.
+
+        They are the sums whose least is the requirement of a portfolio unit; another mode has them too.
+        """
+        book, market = self.book(), self.market
+        held = {int(market.underlying_of[slot]) for slot in self.positions}
+        held |= {slot for slot, units in enumerate(self.balances) if slot and units}
+        found = {}
+        for slot in sorted(held):
+            coins = exposure_of(book, 0, slot, market, self.columns)
+            found[slot] = scenario_sums(book, 0, slot, market, self.columns, coins)
+        return found
 
     def lots_of(self, instrument: str) -> int:
         """Return the signed lots held of an instrument; 0 of one the trial does not know."""

@@ -146,7 +146,7 @@ def _scenario_extra(
 ) -> float:
     """Return what the orders of one underlying add over the worst subset of fills, USD."""
     factor = rates_of(method).initial_factor
-    coins = _exposure(book, row, u, market, columns)
+    coins = exposure_of(book, row, u, market, columns)
     now = scenario_sums(book, row, u, market, columns, coins) * -factor
     after, costs = now.copy(), 0.0
     for order, cost in orders:
@@ -176,7 +176,7 @@ def _scenario_row(
     return row
 
 
-def _exposure(
+def exposure_of(
     book: Book, row: int, u: int, market: MarketState, columns: ValuationColumns
 ) -> float:
     """Return the coins of an underlying that are open to its price, as the pass counts them."""

@@ -17,9 +17,7 @@ from steelyard.quantities.errors import InputError
 from steelyard.service.answers import Context
 from steelyard.service.answers.engine_desk import EngineDesk, stated_name
 from steelyard.service.answers.market_data import (
-    InstrumentsParams,
     TickerParams,
-    get_instruments,
     ticker,
 )
 from steelyard.service.answers.portfolio import (
@@ -94,7 +92,7 @@ def _held(engine: Engine, name: str, quantity: float) -> PositionRecord:
 def test_ANSW_023_a_what_if_over_a_running_engine(engine: Engine) -> None:
     desk = EngineDesk(engine)
     ask = Context(Key(), desk, engine.market.time_us)
-    names = [each.instrument_name for each in get_instruments(InstrumentsParams("BTC"), ask)]
+    names = [name for name in desk.instruments() if name.startswith("BTC")]
     assert names[0] == "BTC-PERPETUAL"
     sizes = dict.fromkeys(names[:20], 0.1)
     params = SimulateParams("USDC", True, sizes, "holder")
@@ -102,7 +100,7 @@ def test_ANSW_023_a_what_if_over_a_running_engine(engine: Engine) -> None:
     answer, found = margin_of(case, scope.document), simulate_portfolio(params, ask)
     assert (found.equity, found.initial_margin) == (answer.equity, answer.initial_requirement)
     assert found.as_of_seq == engine.seq
-    mark = ticker(TickerParams("BTC-PERPETUAL"), ask).mark_price
+    mark = ticker(TickerParams("BTC_USDC-PERPETUAL"), ask).mark_price
     assert mark is not None
     assert desk.account("holder").positions[0].entry_price == pytest.approx(mark, rel=1e-9)
     assert msgspec.json.encode(found)

@@ -14,11 +14,11 @@ POSITIONS_MAX = 1_000
 """Simulated positions in one question, at most."""
 
 
-def too_many(count: int) -> InputError:
+def too_many(count: int, most: int = POSITIONS_MAX) -> InputError:
     """Return ANSW-E01."""
     return InputError(
         "ANSW-E01", f"{count} simulated positions",
-        rule=f"a simulation has at most {POSITIONS_MAX} positions",
+        rule=f"a simulation has at most {most} positions",
         cure="ask for fewer at once, or margin the accounts as a batch", field="simulated_positions",
     )  # fmt: skip
 

@@ -1,8 +1,9 @@
 """What anybody may ask of the market: instruments, index, ticker and time.
 
 Names and number habit of the published API of Deribit (docs.deribit.com, "Market Data"), so times are
-milliseconds there. All prices are in USD, of options too: instruments are stated as linear. What a stated
-market does not know (order books, statistics, tick sizes) is null or left out.
+milliseconds there. Of a stated market all prices are in USD, of options too: instruments are stated as
+linear, and what it does not know (order books, statistics, tick sizes) is null or left out. Of an engine
+they are its own: see `unit_market`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from steelyard.quantities.errors import SteelyardError
 from steelyard.service.answers.desk import Context
 from steelyard.service.answers.failures import unknown
 from steelyard.service.answers.tables import greeks_of
+from steelyard.service.answers.unit_market import index_of, instruments_of, ticker_of
+from steelyard.service.answers.units import Units, units_of
 from steelyard.terms.stated import Contract, Market, instant_us, parse_contract
 from steelyard.valuation.black76 import black76_price
 
@@ -51,6 +54,12 @@ class IndexPrice(msgspec.Struct, frozen=True):
 
 def get_index_price(params: IndexParams, context: Context) -> IndexPrice:
     """Return the price of an index. Errors: ANSW-E07."""
+    units = units_of(context)
+    if units is not None:
+        shown = index_of(units, params.index_name)
+        if shown is None:
+            raise unknown(f"index {params.index_name!r}", "index_name")
+        return IndexPrice(shown, shown, context.desk.as_of_seq())
     market = context.desk.market()
     for name, stated in market.underlyings.items():
         price = stated.index_price
@@ -68,7 +77,11 @@ class InstrumentsParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 
 
 class InstrumentView(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An instrument; strike and option_type are an option's alone, a perpetual expires never."""
+    """An instrument; strike and option_type are an option's alone, a perpetual expires never.
+
+    Of an engine: tick_size, the step of its prices; min_trade_amount, a lot, and position_limit as sizes are
+    counted (units of the underlying, of an inverse perpetual USD); mark_exponent, a mark unit is 10^-it.
+    """
 
     instrument_name: str
     kind: Kind
@@ -83,11 +96,19 @@ class InstrumentView(msgspec.Struct, frozen=True, omit_defaults=True):
     as_of_seq: int
     strike: float | None = None
     option_type: Literal["call", "put"] | None = None
+    settlement_currency: str | None = None
+    tick_size: float | None = None
+    min_trade_amount: float | None = None
+    position_limit: float | None = None
+    mark_exponent: int | None = None
 
 
 def get_instruments(params: InstrumentsParams, context: Context) -> list[InstrumentView]:
     """Return the instruments of a currency and kind, those that have not expired unless asked for."""
-    desk = context.desk
+    desk, units = context.desk, units_of(context)
+    if units is not None:
+        fields = instruments_of(units, params.currency, params.kind, expired=params.expired)
+        return [InstrumentView(**each) for each in fields]
     market, seq = desk.market(), desk.as_of_seq()
     now = instant_us(market.as_of, "market.as_of") if market.as_of else 0
     found = []
@@ -141,7 +162,11 @@ class Greeks(msgspec.Struct, frozen=True):
 
 
 class Ticker(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A market's numbers; timestamp: milliseconds of the market; mark_iv: per cent, as the venue has it."""
+    """A market's numbers; timestamp: milliseconds of the market; mark_iv: per cent, as the venue has it.
+
+    Of an engine: an option's mark_price in its settlement_currency; mark_units, the integer that it decides
+    by; open_interest and amounts as sizes are counted; current_funding, the rate of the running interval so far.
+    """
 
     instrument_name: str
     timestamp: int
@@ -154,12 +179,26 @@ class Ticker(msgspec.Struct, frozen=True, omit_defaults=True):
     mark_iv: float | None = None
     interest_rate: float | None = None
     greeks: Greeks | None = None
+    settlement_currency: str | None = None
+    mark_units: int | None = None
+    mark_exponent: int | None = None
+    is_protected: bool | None = None
+    open_interest: float | None = None
+    best_bid_price: float | None = None
+    best_bid_amount: float | None = None
+    best_ask_price: float | None = None
+    best_ask_amount: float | None = None
+    current_funding: float | None = None
+    funding_8h: float | None = None
+    estimated_delivery_price: float | None = None
 
 
 def ticker(params: TickerParams, context: Context) -> Ticker:
     """Return the mark of an instrument, and an option's volatility and Greeks. Errors: ANSW-E07."""
     name = params.instrument_name
-    desk = context.desk
+    desk, units = context.desk, units_of(context)
+    if units is not None:
+        return _engine_ticker(units, name)
     if name not in desk.instruments():
         raise unknown(f"instrument {name!r}", "instrument_name")
     market = desk.market()
@@ -186,6 +225,15 @@ def ticker(params: TickerParams, context: Context) -> Ticker:
         interest_rate=finite(columns["expiry_rate"][0]),
         greeks=Greeks(*unit[1:]),
     )
+
+
+def _engine_ticker(units: Units, name: str) -> Ticker:
+    fields = ticker_of(units, name)
+    if fields is None:
+        raise unknown(f"instrument {name!r}", "instrument_name")
+    if "greeks" in fields:
+        fields["greeks"] = Greeks(*map(finite, fields["greeks"]))
+    return Ticker(**fields)
 
 
 def forwards_of(instruments: Instruments) -> Floats:

@@ -11,8 +11,11 @@ from collections.abc import Iterable
 
 from steelyard.quantities.errors import SteelyardError
 from steelyard.service.answers.desk import Desk
+from steelyard.service.answers.engine_desk import EngineDesk
 from steelyard.service.answers.failures import no_account
+from steelyard.service.answers.scope import may_see
 from steelyard.service.answers.tables import Tables
+from steelyard.service.answers.units import Units
 from steelyard.terms.documents import MethodDocument
 from steelyard.terms.documents.library import Library
 from steelyard.terms.stated import Account, Market
@@ -22,7 +25,8 @@ class PinnedDesk:
     """A `Desk` of what another one was, for the accounts named; of the others the names alone.
 
     names: accounts a call may touch; one that is not there is not there later either. tables: of the one
-    thread that will use this desk, new ones where none are given.
+    thread that will use this desk, new ones where none are given. Of an engine's desk the columns are copied, and
+    stated only if that thread asks for a statement.
 
     >>> from steelyard.service.answers.stated_desk import StatedDesk
     >>> from steelyard.terms.documents import documents
@@ -41,13 +45,19 @@ class PinnedDesk:
     def __init__(self, desk: Desk, names: Iterable[str], tables: Tables | None = None) -> None:
         self._seq = desk.as_of_seq()
         self._time_us = desk.time_us()
-        self._market = desk.market()
         self._library = desk.documents()
         self._names = desk.accounts()
-        self._instruments = desk.instruments()
         self._tables = tables or Tables()
         self._accounts: dict[str, Account[float]] = {}
         self._methods: dict[str, MethodDocument] = {}
+        self.units: Units | None = None
+        if isinstance(desk, EngineDesk):
+            self._desk: Desk | None = desk.pinned(names)
+            self.units = self._desk.units
+            return
+        self._desk = None
+        self._market = desk.market()
+        self._instruments = desk.instruments()
         for name in names:
             try:
                 self._accounts[name] = desk.account(name)
@@ -74,10 +84,12 @@ class PinnedDesk:
 
     def market(self) -> Market[float]:
         """Return the market as it was."""
-        return self._market
+        return self._market if self._desk is None else self._desk.market()
 
     def account(self, name: str) -> Account[float]:
         """Return an account as it was. Errors: ANSW-E03, also for one that was not named."""
+        if self._desk is not None:
+            return self._desk.account(name)
         if name not in self._accounts:
             raise no_account(name)
         return self._accounts[name]
@@ -88,6 +100,8 @@ class PinnedDesk:
 
     def method_of(self, account: str) -> MethodDocument:
         """Return the document of an account. Errors: ANSW-E03."""
+        if self._desk is not None:
+            return self._desk.method_of(account)
         if account not in self._methods:
             raise no_account(account)
         return self._methods[account]
@@ -98,7 +112,7 @@ class PinnedDesk:
 
     def instruments(self) -> tuple[str, ...]:
         """Return the names of all contracts."""
-        return self._instruments
+        return self._instruments if self._desk is None else self._desk.instruments()
 
 
 def touched(params: object, accounts: frozenset[str] | None, desk: Desk) -> tuple[str, ...]:
@@ -124,8 +138,6 @@ def touched(params: object, accounts: frozenset[str] | None, desk: Desk) -> tupl
         named = [*known] if len(known) == 1 else []
     return tuple(
         dict.fromkeys(
-            name
-            for name in named
-            if isinstance(name, str) and (accounts is None or name in accounts)
+            name for name in named if isinstance(name, str) and may_see(accounts, name, desk)
         )
     )

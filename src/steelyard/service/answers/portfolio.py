@@ -8,7 +8,7 @@ method does not state one. Ours beside them: method, version, hash, as_of_seq, m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import isfinite
 from typing import Any
 
@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from steelyard.margin.methods.batch.margins import market_in
 from steelyard.margin.methods.core.instruments import Instruments
-from steelyard.margin.methods.prices import critical_prices
+from steelyard.margin.methods.prices import CriticalPrices, critical_prices
 from steelyard.margin.methods.registry import margin_of
 from steelyard.quantities.errors import SteelyardError
 from steelyard.service.answers.after import (
@@ -39,6 +39,7 @@ from steelyard.service.answers.scope import (
 )
 from steelyard.service.answers.sizes import Simulated, sizes_of
 from steelyard.service.answers.tables import GREEKS, counting, greeks_of
+from steelyard.service.answers.units import UnitView
 from steelyard.terms.documents import MethodDocument
 from steelyard.terms.stated import Case, Market, parse_contract
 
@@ -87,7 +88,9 @@ class Portfolio(Head, frozen=True, kw_only=True):
     estimated_liquidation_ratio: the nearest liquidation price / the present price of the only underlying,
     null where there is none; by index name in the map, and there the direction in which it lies: falling
     (below the present price) or rising. It takes a thousand times as long as all the rest, so it stands in
-    the answer of private/estimate_liquidation alone and is null in the others.
+    the answer of private/estimate_liquidation alone and is null in the others. unit: where the engine itself
+    answers, what it decides by; margin_balance is its maintenance balance then, and available_funds the
+    initial one less its requirement, haircuts standing in the balances.
     """
 
     balance: float
@@ -116,6 +119,7 @@ class Portfolio(Head, frozen=True, kw_only=True):
     estimated_liquidation_ratio: float | None = None
     estimated_liquidation_ratio_map: Amounts = msgspec.field(default_factory=dict)
     estimated_liquidation_direction_map: dict[str, str] = msgspec.field(default_factory=dict)
+    unit: UnitView | None = None
 
 
 def simulate_portfolio(params: SimulateParams, context: Context) -> Portfolio:
@@ -142,7 +146,7 @@ def estimate_liquidation(params: SimulateParams, context: Context) -> Portfolio:
     scope, case = simulation_of(params, context)
     found = _portfolio(context, scope, sizes_of(params.simulated_positions))
     with within_numbers(scope):
-        ratios, directions = _liquidation(case, scope.document)
+        ratios, directions = nearest_liquidations(critical_prices(case, scope.document))
     return replace(
         found,
         estimated_liquidation_ratio=next(iter(ratios.values())) if len(ratios) == 1 else None,
@@ -183,15 +187,9 @@ def _portfolio(context: Context, scope: Scope, sizes: Sizes) -> Portfolio:
 
 def _result(context: Context, scope: Scope, levels: Levels) -> Portfolio:
     equity, initial, keep = levels.equity, levels.initial, levels.maintenance
-    sums = levels.sums
-    pairs = [f"{name.lower()}_usd" for name in sums.underlyings]
-    maps: list[Amounts] = [
-        dict(zip(pairs, map(_finite, column), strict=True))
-        for column in zip(*sums.amounts, strict=True)
-    ] or [{} for _ in GREEKS]
-    is_one = len(pairs) <= 1
     return Portfolio(
         **head_of(context, scope),
+        **maps_of(levels.sums),
         balance=levels.balance,
         equity=equity,
         margin_balance=equity,
@@ -200,21 +198,33 @@ def _result(context: Context, scope: Scope, levels: Levels) -> Portfolio:
         maintenance_margin=keep,
         projected_initial_margin=levels.projected_initial,
         projected_maintenance_margin=levels.projected_maintenance,
-        delta_total=_total(maps[0]) if is_one else None,
-        projected_delta_total=_finite(sum(sums.projected)) if is_one else None,
-        options_delta=_total(maps[1]) if is_one else None,
-        options_gamma=_total(maps[2]) if is_one else None,
-        options_vega=_total(maps[3]),
-        options_theta=_total(maps[4]),
-        delta_total_map=maps[0],
-        options_delta_map=maps[1],
-        options_gamma_map=maps[2],
-        options_vega_map=maps[3],
-        options_theta_map=maps[4],
         margin_model=scope.document.name,
         portfolio_margining_enabled=scope.document.core == "scenario",
         margin_ratio=ratio_of(equity, keep),
     )
+
+
+def maps_of(sums: Sums) -> dict[str, Any]:
+    """Return the fields of the Greeks: by index name, and their sums where there is one underlying."""
+    pairs = [f"{name.lower()}_usd" for name in sums.underlyings]
+    maps: list[Amounts] = [
+        dict(zip(pairs, map(_finite, column), strict=True))
+        for column in zip(*sums.amounts, strict=True)
+    ] or [{} for _ in GREEKS]
+    is_one = len(pairs) <= 1
+    return {
+        "delta_total": _total(maps[0]) if is_one else None,
+        "projected_delta_total": _finite(sum(sums.projected)) if is_one else None,
+        "options_delta": _total(maps[1]) if is_one else None,
+        "options_gamma": _total(maps[2]) if is_one else None,
+        "options_vega": _total(maps[3]),
+        "options_theta": _total(maps[4]),
+        "delta_total_map": maps[0],
+        "options_delta_map": maps[1],
+        "options_gamma_map": maps[2],
+        "options_vega_map": maps[3],
+        "options_theta_map": maps[4],
+    }
 
 
 def _finite(value: float) -> float | None:
@@ -308,11 +318,11 @@ def _in_floats(market: Market[Any]) -> Market[float]:
     return market_in(market, float)
 
 
-def _liquidation(case: Case[Any], document: MethodDocument) -> tuple[Amounts, dict[str, str]]:
+def nearest_liquidations(found: Iterable[CriticalPrices]) -> tuple[Amounts, dict[str, str]]:
     """Return, by index name, the nearest liquidation price over the present one, and where it lies."""
     ratios: Amounts = {}
     directions: dict[str, str] = {}
-    for each in critical_prices(case, document):
+    for each in found:
         if each.reference is None or each.instrument:
             continue
         pair = f"{each.underlying.lower()}_usd"

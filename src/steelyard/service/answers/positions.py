@@ -11,6 +11,8 @@ from steelyard.service.answers.desk import Context
 from steelyard.service.answers.market_data import Kind, finite, marks_of
 from steelyard.service.answers.scope import Head, Scope, head_of, named
 from steelyard.service.answers.tables import greeks_of
+from steelyard.service.answers.unit_positions import positions_of
+from steelyard.service.answers.units import unit_of
 from steelyard.terms.stated import Position, parse_contract
 
 
@@ -42,10 +44,21 @@ class PositionView(Head, frozen=True, kw_only=True):
     gamma: float | None
     vega: float | None
     theta: float | None
+    settlement_currency: str | None = None
 
 
 def get_positions(params: PositionsParams, context: Context) -> list[PositionView]:
-    """Return the positions of an account in their order. Errors: ANSW-E02, ANSW-E03, STAT-E02."""
+    """Return the positions of an account in their order. Errors: ANSW-E02, ANSW-E03, STAT-E02.
+
+    Of an engine they are those of the margin unit that is named, under the engine's own names (`unit_positions`); of
+    all units of the key's account where none is named.
+    """
+    scope = unit_of(context, params.account, None, None)
+    if scope is not None:
+        is_whole = params.account is None
+        names = scope.units.names_of(scope.name) if is_whole else (scope.name,)
+        fields = positions_of(scope, names, params.currency, params.kind)
+        return [PositionView(**each) for each in fields]
     name_only = None if params.currency in (None, "any") else params.currency
     name = named(context, params.account)
     account, document = context.desk.account(name), context.desk.method_of(name)

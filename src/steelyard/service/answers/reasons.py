@@ -16,6 +16,7 @@ from steelyard.margin.methods.cures.results import Level
 from steelyard.margin.methods.explanation import OneMore, ScenarioLine
 from steelyard.margin.methods.prices import critical_prices
 from steelyard.margin.methods.registry import explanation_of, margin_of
+from steelyard.publish.explain import Explanation
 from steelyard.publish.strategies import describe
 from steelyard.quantities.errors import SteelyardError
 from steelyard.service.answers.desk import Context
@@ -29,6 +30,7 @@ from steelyard.service.answers.scope import (
     scope_of,
     within_numbers,
 )
+from steelyard.service.answers.units import UnitView
 from steelyard.service.answers.wire import BranchView, CriticalView, CuresView, wired
 
 METHODS_MAX = 32
@@ -46,11 +48,19 @@ class ExplainParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     names_strategies: bool = False
 
 
+class UnitReasons(msgspec.Struct, frozen=True):
+    """A margin unit, and the trees of its buffer and its free margin: every node is the sum of its children."""
+
+    numbers: UnitView
+    trees: tuple[Explanation, ...]
+
+
 class Explained(Head, frozen=True, kw_only=True):
     """The two requirements part by part, leg by leg; leaves sum to their part, parts to the totals.
 
     one_more: what one unit more of an instrument adds. strategies: as `publish.strategies` writes them,
-    null unless asked for; strategies_missing says why they cannot be named.
+    null unless asked for; strategies_missing says why they cannot be named. unit: where the engine itself
+    answers, its numbers with equity and haircuts as trees; one_more is of a lot then.
     """
 
     equity: float | None
@@ -61,6 +71,7 @@ class Explained(Head, frozen=True, kw_only=True):
     one_more: tuple[OneMore, ...]
     strategies: dict[str, Any] | None
     strategies_missing: str
+    unit: UnitReasons | None = None
 
 
 def explain(params: ExplainParams, context: Context) -> Explained:
@@ -229,14 +240,14 @@ def critical(params: CriticalParams, context: Context) -> Critical:
     scope = scope_of(context, params.account, params.currency, params.method, params.version)
     with within_numbers(scope):
         found = critical_prices(
-            case_of(context, scope), scope.document, tick=_tick(params.tick), reach=params.reach
+            case_of(context, scope), scope.document, tick=tick_of(params.tick), reach=params.reach
         )
     return Critical(
         **head_of(context, scope), prices=tuple(wired(each, CriticalView) for each in found)
     )
 
 
-def _tick(text: str | None) -> Decimal | None:
+def tick_of(text: str | None) -> Decimal | None:
     """Return a tick. Errors: ANSW-E05 for a text that is no decimal."""
     if text is None:
         return None

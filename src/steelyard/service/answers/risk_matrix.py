@@ -8,7 +8,7 @@ its scenarios ("standard", "extended"), its numbers are P&L in `currency`.
 from __future__ import annotations
 
 from math import isfinite
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -83,12 +83,56 @@ class PricePair(msgspec.Struct, frozen=True):
     index_price: float | None
 
 
+class ScenarioView(msgspec.Struct, frozen=True):
+    """A cell of the engine's grid. number: from 1; move: a share of each underlying's range; days: later;
+    weight: the share of the loss that counts; tag: "standard", or "extended" for the tails."""
+
+    number: int
+    move: float
+    volatility: Literal["down", "same", "up"]
+    days: float
+    weight: float
+    tag: str
+
+
+class UnderlyingMatrix(msgspec.Struct, frozen=True):
+    """One underlying of a unit over the cells: prices in USD, relative moves, and P&L in USD as it counts.
+
+    worst: the number of the cell of the least P&L, null where none is a loss; worst_loss: not below 0.
+    """
+
+    underlying: str
+    index_price: float
+    range: float
+    moves: tuple[float, ...]
+    prices: tuple[float, ...]
+    profits: tuple[float, ...]
+    worst: int | None
+    worst_loss: float
+    words: str
+
+
+class UnitMatrix(msgspec.Struct, frozen=True):
+    """The scenario P&L of a margin unit, underlying by underlying.
+
+    total: all underlyings in the same cell, for reading: the requirement adds each one's own worst.
+    requirement_by: "scenario" where the worst cells bind, "tier" where they do not.
+    """
+
+    scenarios: tuple[ScenarioView, ...]
+    underlyings: tuple[UnderlyingMatrix, ...]
+    total: tuple[float, ...]
+    requirement_by: Literal["scenario", "tier"]
+    statement: str
+
+
 class RiskMatrix(Head, frozen=True, kw_only=True):
     """The extended risk matrix. model_params: the parameters of the document, by their own names.
 
     aggregated_risk_vectors: by pair (underlying_currency), after the method's steps on the aggregate;
     pre_aggregated_risk_vectors: before them, empty where it has none. initial_risk_vectors: by contract, of
-    the whole position, before any discount. scenario_moves: the relative move of each scenario.
+    the whole position, before any discount. scenario_moves: the relative move of each scenario. unit: where the
+    engine itself answers, its grid cell by cell; scenario_moves are empty where its underlyings have several ranges.
     """
 
     model_params: dict[str, Any]
@@ -100,6 +144,7 @@ class RiskMatrix(Head, frozen=True, kw_only=True):
     portfolio: Holdings
     index_price: dict[str, float]
     ticker: dict[str, PricePair]
+    unit: UnitMatrix | None = None
 
 
 def pme_simulate(params: SimulateParams, context: Context) -> RiskMatrix:

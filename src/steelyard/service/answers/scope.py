@@ -12,8 +12,9 @@ from msgspec.structs import replace
 from steelyard.margin.methods.batch.alone import beyond
 from steelyard.margin.methods.registry import core_of
 from steelyard.quantities.errors import InputError, SteelyardError
-from steelyard.service.answers.desk import Context
+from steelyard.service.answers.desk import Context, Desk
 from steelyard.service.answers.failures import no_account, which_account, wrong_currency
+from steelyard.terms.account import owner_of
 from steelyard.terms.documents import MethodDocument
 from steelyard.terms.stated import Account, Case, Market, parse_contract
 
@@ -105,9 +106,16 @@ def named(context: Context, account: str | None) -> str:
         if len(names) != 1:
             raise which_account()
         return names[0]
-    if seen is not None and account not in seen:
+    if not may_see(seen, account, context.desk):
         raise no_account(account)
     return account
+
+
+def may_see(seen: Container[str] | None, account: str, desk: Desk) -> bool:
+    """Tell whether a key sees an account, there or not; of an engine also a margin unit of one it sees."""
+    if seen is None or account in seen:
+        return True
+    return getattr(desk, "units", None) is not None and owner_of(account) in seen
 
 
 def _ledger(
