@@ -14,6 +14,7 @@ from steelyard.engine.replay import Replayer, ReplayReport
 from steelyard.engine.snapshot import restore_snapshot, state_hash, take_snapshot
 from steelyard.journal import JournalReader
 from steelyard.service.rewind.copies import copy_of, copy_of_units, pack, unpack
+from steelyard.ticks import OrderReserved, ParameterChange, TimeTick
 from tests.service.rewind.journals import Played
 
 
@@ -65,6 +66,24 @@ def test_RWND_001_copy_keeps_resting_orders_and_snapshots_alike(played: Played) 
     official = Engine(engine.method)
     restore_snapshot(official, take_snapshot(engine))
     assert state_hash(official) == state_hash(copy_of(engine))
+
+
+def test_RWND_001_copy_keeps_reservations_and_when_they_end(played: Played) -> None:
+    engine = _engine(played.path, played.last_seq)
+    now_us = engine.market.time_us
+    reserve = OrderReserved(
+        now_us, "gate", 1, "long-8", "r-1", "BTC_USDC-PERPETUAL", 1, 120_000.0, now_us + 2_000_000
+    )
+    engine.apply(reserve)
+    change = ParameterChange(now_us, "risk", 1, "liquidation.fee_ppm", "9000")
+    assert engine.apply(change)
+    assert engine.controls.graces
+    late = TimeTick(now_us + 3_000_000, "late-clock", 1)
+    copies = [copy_of(engine), unpack(pack(engine))]
+    told = [str(each.apply(late)) for each in (engine, *copies)]
+    assert "ReservationExpired" in told[0]
+    assert told == [told[0]] * 3
+    assert [state_hash(each) for each in copies] == [state_hash(engine)] * 2
 
 
 def test_RWND_002_copy_of_units_has_their_risk(played: Played) -> None:

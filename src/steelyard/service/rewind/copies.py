@@ -18,6 +18,7 @@ import numpy as np
 
 from steelyard.book.state_hash import unit_record
 from steelyard.engine.engine import Engine
+from steelyard.engine.reservations import reservations_of
 from steelyard.engine.snapshot import SNAPSHOT_VERSION, global_record, restore_snapshot
 from steelyard.terms import Method
 
@@ -100,4 +101,6 @@ def _filled(method: Method, state: bytes, books: list[Columns]) -> Engine:
             engine.places[name] = shard, row
         shard.fit()
         shard.require(engine.market, engine.columns, engine.method)
+    # When they end is kept beside the books, and these came in behind the snapshot's back.
+    engine.controls.restore([], list(reservations_of(engine)))
     return engine

@@ -2,7 +2,8 @@
 
 The copy takes the changes as the engine takes `ParameterChange` events: method, grid, bases, marks and
 scenario tables follow. Then every unit is required and its next state decided; nobody acts, so what is
-told is the step itself and not what liquidations would set off.
+told is the step itself and not what liquidations would set off. A change liquidates nobody by itself: whom
+it would, has a grace at first, and is told apart from whom prices have brought there.
 """
 
 from __future__ import annotations
@@ -46,12 +47,16 @@ class ChangedValue(msgspec.Struct, frozen=True):
 
 
 class UnitImpact(msgspec.Struct, frozen=True):
-    """One margin unit before and after; amounts in micro-USDC, states by name."""
+    """One margin unit before and after; amounts in micro-USDC, states by name.
+
+    state_after: at once; state_without_grace: when the grace that the change gives has ended, prices still.
+    """
 
     unit: str
     account: str
     state_before: str
     state_after: str
+    state_without_grace: str
     equity_micro: int
     initial_requirement_before_micro: int
     initial_requirement_after_micro: int
@@ -77,7 +82,8 @@ class ImpactReport(msgspec.Struct, frozen=True, kw_only=True):
     changed: units whose state or maintenance buffer would change; accounts: the first of them, the worst
     first: those that come to a deeper state, then by what the buffer loses. moved: units that would be in
     another state. called: that would come to a margin call or deeper and are not there now; liquidatable: to
-    partial reduction or deeper; initial_short: that would miss initial margin and do not now.
+    partial reduction or deeper, once their grace has ended; initial_short: that would miss initial margin and
+    do not now.
     raised_initial, raised_maintenance: how many requirements rise; highest_initial, highest_maintenance:
     the units whose requirement would rise most. Lists have at most as many rows as were asked for.
     """
@@ -149,6 +155,10 @@ def impact(engine: Engine, changes: Sequence[Change], rows: int = ROWS) -> Impac
         raise out_of_bounds("rows", f"{rows} rows are asked for", f"rows are 0 to {ROWS_MAX}")
     told = _values(engine, changes)
     there = copy_of(engine)
+    # Both sides are valued at this instant, so that what time did is not taken for the change.
+    there.revalue(list(range(len(there.market.assets))))
+    for shard in there.shards:
+        shard.require(there.market, there.columns, there.method)
     states = [shard.book.state[: shard.book.units].copy() for shard in there.shards]
     before = _Side(there.shards, states)
     origin = "\0impact"  # no feed can be called so
@@ -157,9 +167,9 @@ def impact(engine: Engine, changes: Sequence[Change], rows: int = ROWS) -> Impac
             there.market.time_us, origin, number, change.path, change.value_json
         )
         apply_event(there, event)
-    states = states_after(there)
-    after = _Side(there.shards, states)
-    return _report(engine, there, told, before, after, rows)
+    after = _Side(there.shards, states_after(there))
+    later = _Side(there.shards, states_after(there, is_softened=False))
+    return _report(engine, there, told, (before, after, later), rows)
 
 
 def _values(engine: Engine, changes: Sequence[Change]) -> list[ChangedValue]:
@@ -187,10 +197,10 @@ def _report(
     engine: Engine,
     there: Engine,
     changes: list[ChangedValue],
-    before: _Side,
-    after: _Side,
+    sides: tuple[_Side, _Side, _Side],
     rows: int,
 ) -> ImpactReport:
+    before, after, later = sides
     names = [name for shard in engine.shards for name in shard.book.names]
     order = np.argsort(np.array(names)) if names else np.zeros(0, np.int64)
     rank = np.empty(len(names), np.int64)
@@ -200,10 +210,10 @@ def _report(
         """Return the chosen rows, the greatest first by the last of the columns, and so on; then by name."""
         keys = (rank[chosen], *(-column[chosen] for column in by))
         kept = chosen[np.lexsort(keys)][:rows].tolist()
-        return [_unit(names[row], row, before, after) for row in kept]
+        return [_unit(names[row], row, sides) for row in kept]
 
     moved = before.states != after.states
-    deeper = np.where(after.states > before.states, after.states, 0)
+    deeper = np.where(later.states > before.states, later.states, 0)
     lost = before.buffer - after.buffer
     changed = np.flatnonzero(moved | (lost != 0))
     raise_of = {line: after.results[line] - before.results[line] for line in (INITIAL, MAINTENANCE)}
@@ -222,7 +232,7 @@ def _report(
         before=before.totals(),
         after=after.totals(),
         called=_newly(before, after, State.MARGIN_CALL),
-        liquidatable=_newly(before, after, State.PARTIAL_REDUCTION),
+        liquidatable=_newly(before, later, State.PARTIAL_REDUCTION),
         initial_short=int(
             np.count_nonzero((before.initial_missing <= 0) & (after.initial_missing > 0))
         ),
@@ -240,7 +250,8 @@ def _newly(before: _Side, after: _Side, state: State) -> int:
     return int(np.count_nonzero((before.states < state) & (after.states >= state)))
 
 
-def _unit(name: str, row: int, before: _Side, after: _Side) -> UnitImpact:
+def _unit(name: str, row: int, sides: tuple[_Side, _Side, _Side]) -> UnitImpact:
+    before, after, later = sides
     now = before.results[:, row].tolist()
     then = after.results[:, row].tolist()
     return UnitImpact(
@@ -248,6 +259,7 @@ def _unit(name: str, row: int, before: _Side, after: _Side) -> UnitImpact:
         account=owner_of(name),
         state_before=STATE_NAMES[int(before.states[row])],
         state_after=STATE_NAMES[int(after.states[row])],
+        state_without_grace=STATE_NAMES[int(later.states[row])],
         equity_micro=then[EQUITY],
         initial_requirement_before_micro=now[INITIAL],
         initial_requirement_after_micro=then[INITIAL],

@@ -9,12 +9,15 @@ Only for copies (`copies`): what is done here is never told to anybody and never
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.actions import settle_expired
 from steelyard.decisions.machine import level_columns
 from steelyard.engine.engine import Engine
+from steelyard.engine.grace import soften
 from steelyard.marks.settlement import accrue_settlement, forget_expiry
 from steelyard.marks.update import remark_perpetuals
 from steelyard.quantities import PPM
@@ -120,12 +123,16 @@ def pass_time_still(engine: Engine, until_us: int) -> list[int]:
     return slots
 
 
-def states_after(engine: Engine) -> list[NDArray[np.int8]]:
-    """Return, for each shard, the state that every unit would be taken to; requirements are fresh after it."""
+def states_after(engine: Engine, *, is_softened: bool = True) -> list[NDArray[np.int8]]:
+    """Return, for each shard, the state that every unit would be taken to; requirements are fresh after it.
+
+    is_softened: as holds and graces allow; else as ratios alone would have it.
+    """
     levels = level_columns(engine.method.levels)
+    softens = is_softened and engine.controls.softens
     found = []
     for shard in engine.shards:
         shard.require(engine.market, engine.columns, engine.method)
-        shard.decide(levels, engine.market.time_us)
+        shard.decide(levels, engine.market.time_us, partial(soften, engine) if softens else None)
         found.append(shard.next_state[: shard.book.units].copy())
     return found
