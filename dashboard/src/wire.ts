@@ -1106,9 +1106,10 @@ export interface SourceData {
 }
 
 /**
- * Deribit's public/status: whether the venue takes risk on, and the indices that it does not decide on now.
+ * Deribit's public/status: whether the venue takes risk on, and the indices on which it does not now.
  *
- * locked: "true" where the engine stopped or every index is protected, "partial" where some are.
+ * An index is locked while its asset is protected or halted. locked: "true" where all are, the venue is
+ * halted or its engine stopped; "partial" where some are.
  */
 export interface Status {
   locked: "false" | "partial" | "true";

@@ -1,12 +1,12 @@
 /** The venue over time, asked anew every few seconds. */
 
-import { type Answer, useAny } from "../../data/hooks";
+import { type Answer, useMethod } from "../../data/hooks";
 import type { HistoryData } from "../../wire";
 
 const EVERY_MS = 5_000;
 
 export const usePast = (): Answer<HistoryData> =>
-  useAny<HistoryData>("private/get_history", {}, { everyMs: EVERY_MS });
+  useMethod("private/get_history", {}, { everyMs: EVERY_MS });
 
 /** At most so many values, evenly chosen, the last always among them. */
 export function thinned<T>(values: readonly T[], most: number): T[] {
