@@ -164,7 +164,7 @@ class Requests:
                     "the body is compressed", "a body is sent as it is", "do not pack it"
                 )
             header = request.headers.authorization.decode("latin-1")
-            is_signed = bool(header) and header[:7].lower() not in ("bearer ", "basic ")
+            is_signed = bool(header) and not _is_plain(header)
             session = ANONYMOUS
             if header and not is_signed:
                 session = await self._proven(request, header)
@@ -192,7 +192,7 @@ class Requests:
         try:
             header = request.headers.authorization.decode("latin-1")
             session = ANONYMOUS
-            if header and header[:7].lower() in ("bearer ", "basic "):
+            if header and _is_plain(header):
                 session = await self._proven(request, header)
             elif header:
                 session = self._signed(request, header, b"")
@@ -250,6 +250,11 @@ class Requests:
         except TimeoutError:
             pass
         await send({"type": "http.response.body", "body": b""})
+
+
+def _is_plain(header: str) -> bool:
+    """Return whether a header is a token or a secret, and no signature."""
+    return header[:7].lower().startswith(("bearer ", "basic "))
 
 
 def _start(answer: Answer, length: int, more: tuple[Header, ...]) -> dict[str, Any]:
