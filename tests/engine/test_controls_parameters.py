@@ -10,11 +10,18 @@ from steelyard.engine import Engine
 from steelyard.engine.snapshot import restore_snapshot, take_snapshot
 from steelyard.terms import AccountRecord
 from steelyard.terms.controls import APPROVAL_US_MAX, PARAMETER_GRACE_US, ParameterEdit
-from steelyard.ticks import ParameterApproved, ParameterProposed, ParameterRejected
+from steelyard.ticks import (
+    OverrideApproved,
+    OverrideProposed,
+    ParameterApproved,
+    ParameterProposed,
+    ParameterRejected,
+)
 from tests.support.method import load_method
 from tests.support.venue import (
     BTC_LINEAR,
     COIN,
+    ETH_LINEAR,
     LINEAR_100K,
     SECOND_US,
     USD,
@@ -315,6 +322,68 @@ def test_CTRL_051_negative_equity_is_acted_on_whatever_the_grace() -> None:
     venue.parameter(TIERS, raised(60_000))
     venue.price("BTC", 94_900.0)
     assert venue.position("long", BTC_LINEAR) == (0, 0)
+
+
+def test_CTRL_051_a_debtor_with_negative_equity_settles_whatever_the_grace() -> None:
+    """4,000 USD of ETH against 2,500: half of it counts no more, and then it falls to 2,490."""
+    venue = open_venue()
+    fund_with(venue, 50_000)
+    venue.open(AccountRecord("debtor", "cross", {"ETH": COIN, "USDC": -2_500 * USD}, []))
+    for level in ("initial", "maintenance"):
+        venue.parameter(f"collateral.ETH.haircut_{level}_ppm", "500000")
+    assert venue.state("debtor") is State.ORDERS_CANCELLED
+    for price in (3_300.0, 2_800.0, 2_510.0):
+        venue.price("ETH", price)
+        assert venue.balance("debtor") == -2_500 * USD
+    venue.price("ETH", 2_490.0)
+    assert venue.balance("debtor") == 0
+    assert venue.state("debtor") is State.BANKRUPT
+
+
+def test_CTRL_051_what_is_certain_without_a_protected_asset_is_added_back_too() -> None:
+    """Below its requirement for BTC alone, which is protected; then the rules for ETH are raised."""
+    venue = open_venue()
+    venue.open(
+        AccountRecord(
+            "both", "cross", {"USDC": 8_000 * USD},
+            [held(BTC_LINEAR, 10_000, LINEAR_100K), held(ETH_LINEAR, 20_000, 4_000 * 10_000)],
+        ),
+        market_maker(),
+    )  # fmt: skip
+    until_us = venue.now_us + 3_600 * SECOND_US
+    venue.send(OverrideProposed, "o", "protect_asset", "BTC", "ann", "odd prices", until_us)
+    venue.send(OverrideApproved, "o", "bob")
+    venue.price("BTC", 93_500.0)
+    risk = venue.risk("both")
+    assert risk.maintenance_balance < risk.maintenance_requirement
+    assert risk.certain_buffer > 0
+    assert venue.state("both") is State.ORDERS_CANCELLED
+    venue.parameter("underlying.ETH.tiers", raised(250_000))
+    after = venue.risk("both")
+    assert after.certain_buffer < 0
+    assert venue.state("both") is State.ORDERS_CANCELLED
+    (grace,) = venue.engine.controls.running_graces
+    assert grace.certain_micro == risk.certain_buffer - after.certain_buffer
+    price = 4_000.0
+    while venue.position("both", ETH_LINEAR)[0] == 20_000:
+        assert venue.risk("both").certain_buffer + grace.certain_micro >= 0
+        price -= 20.0
+        venue.price("ETH", price)
+    assert price < 3_500.0
+
+
+def test_CTRL_051_a_reduction_that_has_begun_becomes_no_full_liquidation_by_a_raise() -> None:
+    venue = open_venue()
+    venue.open(over_leveraged_long(margin_usd=5_000), market_maker())
+    venue.parameter("liquidation.interval_us", "86400000000")  # one reduction, then a pause
+    venue.price("BTC", 95_600.0)
+    left = venue.position("long", BTC_LINEAR)[0]
+    assert venue.state("long") is State.PARTIAL_REDUCTION
+    venue.parameter(TIERS, raised(200_000))
+    risk = venue.risk("long")
+    assert risk.maintenance_balance * 10 < risk.maintenance_requirement
+    assert venue.state("long") is State.PARTIAL_REDUCTION
+    assert venue.position("long", BTC_LINEAR)[0] == left > 0
 
 
 def test_CTRL_052_after_the_hour_the_rules_hold_to_the_microsecond() -> None:

@@ -256,6 +256,7 @@ def test_CTRL_071_overrides_hold_after_a_restoration(shards: int) -> None:
     assert again.hash() == venue.hash()
     for one in (venue, again):
         one.price("BTC", 94_000.0)
+        one.price("ETH", 3_990.0)
         assert one.position("long", BTC_LINEAR)[0] == 10_000
         assert one.engine.market.is_protected[one.engine.market.asset_slots["ETH"]]
         approve(one, "o-3")

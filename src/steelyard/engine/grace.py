@@ -8,7 +8,7 @@ added back in its decisions for an hour:
     certain   certain buffer before − after, where that is positive
 
 So it is decided on as far from liquidation as it stood, and no further: when prices take that too, or its
-equity falls below zero, it is reduced or liquidated within the hour as anybody else.
+equity falls below zero (for sure: without a protected asset), it is acted on within the hour as anybody else.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def soften(engine: Engine, shard: Shard) -> None:
         unit = shard.book.names[row]
         if controls.holds_venue or owner_of(unit) in controls.held_accounts:
             states[row] = State.ORDERS_CANCELLED
-        elif unit in controls.graces and shard.results[EQUITY, row] >= 0:
+        elif unit in controls.graces and _may_be_given(engine, shard, row, shard.results):
             levels, grace = engine.method.levels, controls.graces[unit]
             kinder = _state_with(shard, row, shard.results, levels, grace)
             states[row] = min(int(states[row]), max(kinder, State.ORDERS_CANCELLED))
@@ -117,7 +117,7 @@ def _graces(engine: Engine, shard: Shard, old: Judged, new: Judged) -> list[Grac
         deepens = _state_with(shard, row, new.results, new.levels, given) > was
         if was >= State.FULL_LIQUIDATION or not (deepens or unit in graces):
             continue
-        if new.results[EQUITY, row] < 0:
+        if not _may_be_given(engine, shard, row, new.results):
             continue
         deeper = State(was + 1)
         took = _distance(shard, row, old, deeper) - _distance(shard, row, new, deeper)
@@ -140,15 +140,25 @@ def _rows_of(shard: Shard, graces: dict[str, Grace]) -> list[int]:
     return [shard.book.rows[unit] for unit in graces if unit in shard.book.rows]
 
 
+def _may_be_given(engine: Engine, shard: Shard, row: int, results: NDArray[np.int64]) -> bool:
+    """Return whether a unit's equity is not negative, or not known for sure."""
+    return results[EQUITY, row] >= 0 or engine.leans_on_protected(shard.book.names[row])
+
+
 def _state_with(
     shard: Shard, row: int, results: NDArray[np.int64], levels: Levels, grace: Grace
 ) -> State:
-    """Return the state a unit's results lead to when its grace is added back."""
+    """Return the state a unit's results lead to when its grace is added back.
+
+    Where equity is negative only what is certain counts.
+    """
+    equity = int(results[EQUITY, row])
     return next_state(
         State(int(shard.book.state[row])),
-        maintenance_balance=int(results[BALANCE, row]) + grace.balance_micro,
+        maintenance_balance=int(results[BALANCE, row])
+        + (grace.balance_micro if equity >= 0 else 0),
         maintenance_requirement=int(results[REQUIREMENT, row]),
-        equity=int(results[EQUITY, row]),
+        equity=equity,
         certain_buffer=int(results[CERTAIN, row]) + grace.certain_micro,
         has_positions=bool(shard.book.count[row]),
         levels=levels,
