@@ -89,7 +89,11 @@ class LittleReader:
             is_private = name in PRIVATE_CHANNELS and "risk" in self.session_of().scopes
             if not (is_private or name in PUBLIC_CHANNELS):
                 raise InputError(
-                    "CHAN-E01", f"there is no channel {name!r}", rule="r", cure="c", field="channels"
+                    "CHAN-E01",
+                    f"there is no channel {name!r}",
+                    rule="r",
+                    cure="c",
+                    field="channels",
                 )
         self.names |= set(channels)
         for name in channels:
@@ -148,7 +152,12 @@ class LittlePast:
         await asyncio.sleep(0)
         request = msgspec.json.decode(raw)
         return msgspec.json.encode(
-            {"jsonrpc": "2.0", "id": request["id"], "result": {"past": as_of_seq}, "as_of_seq": as_of_seq}
+            {
+                "jsonrpc": "2.0",
+                "id": request["id"],
+                "result": {"past": as_of_seq},
+                "as_of_seq": as_of_seq,
+            }
         )
 
     async def channel(self, name: str, session: Session, as_of_seq: int) -> bytes | None:
@@ -230,7 +239,9 @@ class Venue:
         return httpx.AsyncClient(base_url=self.url, timeout=20.0, **more)
 
     def connect(self, **more: Any) -> Any:
-        return connect(self.socket_url, **{"open_timeout": 20, "ping_interval": None, "max_queue": None} | more)
+        return connect(
+            self.socket_url, **{"open_timeout": 20, "ping_interval": None, "max_queue": None} | more
+        )
 
 
 @asynccontextmanager
@@ -277,7 +288,9 @@ def request(method: str, params: object = None, identity: object = 1) -> dict[st
     return {"jsonrpc": "2.0", "id": identity, "method": method, **given}
 
 
-async def ask(socket: ClientConnection, method: str, params: object = None, identity: Any = 1) -> Any:
+async def ask(
+    socket: ClientConnection, method: str, params: object = None, identity: Any = 1
+) -> Any:
     """Return the answer to a request; notifications that come before it are dropped."""
     await socket.send(json.dumps(request(method, params, identity)))
     while True:

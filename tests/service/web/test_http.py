@@ -73,9 +73,7 @@ def test_WEBT_002_a_token_a_secret_and_signatures_prove_who_asks() -> None:
         return {"authorization": header}
 
     async def story() -> None:
-        body = json.dumps(
-            request("private/get_account_summary", {"account": "alice"})
-        ).encode()
+        body = json.dumps(request("private/get_account_summary", {"account": "alice"})).encode()
         basic = base64.b64encode(f"{known.alice}:{known.alice_secret}".encode()).decode()
         async with venue() as v, v.client() as client:
 
@@ -121,9 +119,7 @@ def test_WEBT_003_a_proof_that_does_not_hold_is_refused(change: str, expected: s
     known = keys()
 
     async def story() -> None:
-        body = json.dumps(
-            request("private/get_account_summary", {"account": "alice"})
-        ).encode()
+        body = json.dumps(request("private/get_account_summary", {"account": "alice"})).encode()
         ts_ms = now_us() // 1000 - (60_000 if change == "old" else 0)
         path = "/api/v2/" if change == "another path" else "/api/v2"
         header = sign_request(
@@ -288,7 +284,10 @@ def test_WEBT_007_methods_of_a_connection_are_refused_over_http() -> None:
             ):  # fmt: skip
                 found = await client.post("/api/v2", json=request(name, params), headers=headers)
                 assert (found.status_code, code(found.json())) == (400, "WEBT-E03")
-            names = {m["name"] for m in (await client.get("/api/v2/rpc.discover")).json()["result"]["methods"]}
+            names = {
+                m["name"]
+                for m in (await client.get("/api/v2/rpc.discover")).json()["result"]["methods"]
+            }
             assert {"public/auth", "private/set_as_of", "public/set_heartbeat"} <= names
 
     run(story)
@@ -308,7 +307,9 @@ def test_WEBT_008_heavy_calls_do_not_hold_up_the_others() -> None:
 
             await ask("warm", heavy)
             told = await asyncio.gather(
-                ask("heavy", heavy), ask("heavy", heavy), *(ask("light", SIMULATE) for _ in range(4))
+                ask("heavy", heavy),
+                ask("heavy", heavy),
+                *(ask("light", SIMULATE) for _ in range(4)),
             )
             assert all("result" in each for each in told), told
             assert {each["as_of_seq"] for each in told} == {told[0]["as_of_seq"]}
