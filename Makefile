@@ -10,13 +10,20 @@ LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes \
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format matrix bench docs lock clean setup-runtime setup-dev
+.PHONY: help demo serve page test lint format matrix bench docs lock clean setup-runtime setup-dev
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 12
 
-demo: setup-runtime ## a venue live in the terminal: no data, no network
+demo: setup-runtime ## a venue live on its page: no data, no network (ARGS=--terminal: here)
 	@$(BIN)/steelyard demo $(ARGS)
+
+serve: setup-runtime ## the API and the page over an engine (ARGS=venue.toml)
+	@$(BIN)/steelyard serve $(ARGS)
+
+page: setup-dev ## check, test and build the page
+	@$(BIN)/python -m tools.page --test
+	@$(BIN)/python -m tools.page
 
 test: setup-dev ## every test
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
@@ -44,6 +51,7 @@ docs: setup-dev ## the pages, in docs/_build/html
 
 lock: setup-dev ## resolve anew, hashed, without hosts (ARGS=--upgrade for newer versions)
 	$(BIN)/uv pip compile $(LOCK_FLAGS) $(ARGS) --group setup -o requirements-uv.lock
+	$(BIN)/uv pip compile $(LOCK_FLAGS) $(ARGS) --group page -o requirements-page.lock
 	$(BIN)/uv pip compile $(LOCK_FLAGS) $(ARGS) --group build --extra plots --extra feeds --extra service \
 		pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile $(LOCK_FLAGS) $(ARGS) --group build --extra plots --extra feeds --extra service \

