@@ -119,7 +119,7 @@ def test_PLAN_002_a_signature_is_of_the_body(desk: Desk) -> None:
         ("Bearer " + "x" * 43, 401, "ACCS-E30"),
         ("Bearer ", 401, "ACCS-E30"),
         ("Basic " + "x" * 40, 401, "ACCS-E10"),
-        ("nonsense", 400, "ACCS-E20"),
+        ("nonsense", 401, "ACCS-E20"),
         ("steelyard-ed25519 id=risk,ts=1,nonce=n,sig=" + "A" * 86, 401, "ACCS-E21"),
     ],
 )

@@ -13,6 +13,7 @@ from steelyard import __version__
 from steelyard.service.access.matrix import PUBLIC
 from steelyard.service.control.guard import IDEMPOTENCY_KEY
 from steelyard.service.control.problems import PROBLEM_TYPE, Problem
+from steelyard.service.control.telling import SUMMARIES
 
 OPENAPI_VERSION = "3.1.0"
 _COMPONENT = "#/components/schemas/{model}"
@@ -70,10 +71,33 @@ def openapi_of(app: FastAPI) -> bytes:
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     document["components"]["securitySchemes"] = SECURITY
+    document["components"]["responses"] = {
+        f"Problem{status}": _problem(status) for status in sorted(SUMMARIES)
+    }
     for operations in document["paths"].values():
         for method, operation in operations.items():
             _complete(method, operation)
     return msgspec.json.encode(document)
+
+
+def _problem(status: int) -> dict[str, Any]:
+    """Return the description of a problem with a status, and of its headers."""
+    found: dict[str, Any] = {
+        "description": SUMMARIES[status],
+        "content": {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    header = {401: "WWW-Authenticate", 429: "Retry-After"}.get(status)
+    if header is not None:
+        found["headers"] = {header: {"schema": {"type": "string"}}}
+    return found
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a parameter that is left out, and never sent as null."""
+    kinds = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
+    if len(kinds) != 1:
+        return schema
+    return {name: value for name, value in schema.items() if name != "anyOf"} | kinds[0]
 
 
 def _complete(method: str, operation: dict[str, Any]) -> None:
@@ -81,8 +105,14 @@ def _complete(method: str, operation: dict[str, Any]) -> None:
     scope = operation.get("x-scope")
     operation["security"] = [] if scope == PUBLIC else [{"token": []}, {"signature": []}]
     responses = operation["responses"]
-    if responses.get("422", {}).get("content", {}).keys() != {PROBLEM_TYPE}:
-        responses.pop("422", None)
+    for status, response in responses.items():
+        kinds = response.get("content", {}).keys()
+        if status.startswith("2"):
+            response["description"] = "Done, and durable" if method != "get" else "The answer"
+        elif kinds == {PROBLEM_TYPE}:
+            responses[status] = {"$ref": f"#/components/responses/Problem{status}"}
+    for parameter in operation.get("parameters", ()):
+        parameter["schema"] = _without_null(parameter["schema"])
     if operation.get("x-is-question"):
         return
     if method != "get":

@@ -38,6 +38,8 @@ BY_CODE: dict[str, int] = {
     "RPCJ-E01": 413,
     "RPCJ-E02": 413,
     "RPCJ-E03": 413,
+    "ACCS-E20": 401,
+    "ACCS-E22": 401,
     "ANSW-E03": 404,
     "TERM-E04": 404,
     "TERM-E16": 404,
