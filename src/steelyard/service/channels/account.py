@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
 
+from steelyard.engine.engine import Engine
+from steelyard.engine.shard import Shard
 from steelyard.publish.views import AccountView, account_view
 from steelyard.service.access.session import Session
 from steelyard.service.answers.desk import Context
@@ -17,17 +20,22 @@ from steelyard.service.channels.publisher import Mark, Publisher
 from steelyard.service.host.scene import Scene
 
 _EVERYONE = Session("channels", frozenset({"read"}), None)
-_WHEN = {"as_of_seq": 0}
 _OF_POSITION = tuple(
     name for name in PositionView.__struct_fields__ if name not in Head.__struct_fields__
 )
 
 
 class AccountState(NamedTuple):
-    """A unit as published, and its positions."""
+    """A unit as published, and its positions.
+
+    inputs: everything that these are worked out from, so that where it is the same nothing is; shown: the
+    positions without when and under which rules they were read.
+    """
 
     account: AccountView
     positions: list[PositionView]
+    inputs: tuple[Any, ...]
+    shown: list[tuple[Any, ...]]
 
 
 class AccountPublisher(Publisher[AccountState]):
@@ -38,15 +46,19 @@ class AccountPublisher(Publisher[AccountState]):
 
     def read(self, scene: Scene, before: AccountState | None) -> AccountState:
         """Return the unit now. Errors: CHAN-E02 where it is not open."""
-        del before
         engine, unit = scene.engine, self._name.subject
         place = engine.places.get(unit)
         if place is None:
             raise no_subject(self._name)
+        inputs = _inputs(engine, *place)
+        if before is not None and before.inputs == inputs:
+            return before
         shard, row = place
         account = account_view(shard.book, row, shard.results, engine.seq)
         context = Context(_EVERYONE, scene.desk, engine.market.time_us)
-        return AccountState(account, get_positions(PositionsParams(account=unit), context))
+        positions = get_positions(PositionsParams(account=unit), context)
+        shown = [tuple(getattr(each, name) for name in _OF_POSITION) for each in positions]
+        return AccountState(account, positions, inputs, shown)
 
     def whole(self, state: AccountState, mark: Mark) -> AccountData:
         """Return the unit and all its positions."""
@@ -54,7 +66,9 @@ class AccountPublisher(Publisher[AccountState]):
 
     def change(self, before: AccountState, state: AccountState, mark: Mark) -> AccountData | None:
         """Return the unit, and its positions where any of them differs."""
-        is_same = _shown(before.positions) == _shown(state.positions)
+        if before is state:
+            return None
+        is_same = before.shown == state.shown
         if is_same and _timeless(before.account) == _timeless(state.account):
             return None
         positions = None if is_same else state.positions
@@ -62,8 +76,28 @@ class AccountPublisher(Publisher[AccountState]):
 
 
 def _timeless(account: AccountView) -> AccountView:
-    return msgspec.structs.replace(account, **_WHEN)
+    return msgspec.structs.replace(account, as_of_seq=0)
 
 
-def _shown(positions: list[PositionView]) -> list[tuple[Any, ...]]:
-    return [tuple(getattr(each, name) for name in _OF_POSITION) for each in positions]
+def _inputs(engine: Engine, shard: Shard, row: int) -> tuple[Any, ...]:
+    """Return what the view of a unit and its positions are functions of: bytes, numbers and the method."""
+    book, market = shard.book, engine.market
+    first = int(book.start[row])
+    held = slice(first, first + int(book.count[row]))
+    slots = book.instrument[held]
+    assets = np.concatenate([market.underlying_of[slots], market.settlement_of[slots]])
+    has_options = bool(engine.columns.expiry_us[slots].any())
+    return (
+        int(book.state[row]),
+        shard.results[:, row].tobytes(),
+        slots.tobytes(),
+        book.quantity[held].tobytes(),
+        book.cost[held].tobytes(),
+        market.mark_units[slots].tobytes(),
+        market.has_mark[slots].tobytes(),
+        market.volatility[slots].tobytes(),
+        market.forward_ratio[slots].tobytes(),
+        market.index_units[assets].tobytes(),
+        market.time_us if has_options else 0,  # only options know the time
+        engine.method,
+    )

@@ -10,7 +10,6 @@ from steelyard.service.channels.payloads import OverviewData, TransparencyData
 from steelyard.service.channels.publisher import Mark, Publisher
 from steelyard.service.host.figures import (
     MethodName,
-    accounts_of,
     fund_micro,
     method_name,
     open_interest,
@@ -109,7 +108,7 @@ def _common(scene: Scene) -> dict[str, Any]:
         "method": method.name,
         "method_version": method.version,
         "method_hash": method.digest,
-        "accounts": scene.once("accounts", accounts_of),
+        "accounts": scene.owners(),
         "units_by_state": scene.once("states", units_by_state),
         "open_interest_usd": scene.once("interest", open_interest).usd_by_underlying,
         "insurance_fund_micro": scene.once("fund", fund_micro),

@@ -11,7 +11,6 @@ from steelyard.book import INSURANCE_FUND
 from steelyard.decisions import STATE_NAMES
 from steelyard.engine.engine import Engine
 from steelyard.margin import RiskColumns
-from steelyard.terms.account import owner_of
 
 EQUITY = RiskColumns.NAMES.index("equity")
 REQUIREMENT = RiskColumns.NAMES.index("maintenance_requirement")
@@ -46,12 +45,11 @@ def units_by_state(engine: Engine) -> dict[str, int]:
 def open_interest(engine: Engine) -> Interest:
     """Return the sum of longs: every long has a short, in the books or at the market."""
     market = engine.market
-    longs = np.zeros(len(market.instruments), np.int64)
+    longs = np.zeros(len(market.instruments))  # whole numbers, exact below 2^53 lots
     for shard in engine.shards:
         used = shard.book.pool_used
-        quantity = shard.book.quantity[:used]
-        held = np.flatnonzero(quantity > 0)
-        np.add.at(longs, shard.book.instrument[:used][held], quantity[held])
+        quantity = np.maximum(shard.book.quantity[:used], 0)
+        longs += np.bincount(shard.book.instrument[:used], quantity, len(longs))
     by_instrument: dict[str, float] = {}
     usd: dict[str, float] = {}
     for slot in np.flatnonzero(longs).tolist():
@@ -70,11 +68,6 @@ def fund_micro(engine: Engine) -> int:
     return sum(
         engine.venue.to_micro_down(units, asset) for asset, units in enumerate(balances) if units
     )
-
-
-def accounts_of(engine: Engine) -> int:
-    """Return how many owners the margin units have."""
-    return len({owner_of(unit) for unit in engine.places})
 
 
 def totals_micro(engine: Engine) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 from steelyard.actions import Outcome
@@ -13,6 +14,7 @@ from steelyard.service.host.chronicle import Chronicle
 from steelyard.service.host.history import History
 from steelyard.service.host.vitals import Vitals
 from steelyard.terms import Instrument
+from steelyard.terms.account import owner_of
 from steelyard.ticks import Event
 
 Found = TypeVar("Found")
@@ -49,6 +51,8 @@ class Scene:
         self.history = history or History(engine, self.chronicle.tally, engine.market.time_us)
         self.checkpoint = Checkpoint()
         self._instruments: dict[str, Instrument] = {}
+        self._owners: set[str] = set()
+        self._owned = 0
         self._once_seq = -1
         self._once: dict[str, Any] = {}
 
@@ -73,6 +77,14 @@ class Scene:
         if len(self._instruments) != len(listed):
             self._instruments = {each.name: each for each in listed}
         return self._instruments
+
+    def owners(self) -> int:
+        """Return how many accounts own the margin units; units are only ever added."""
+        places = self.engine.places
+        for unit in islice(places, self._owned, None):
+            self._owners.add(owner_of(unit))
+        self._owned = len(places)
+        return len(self._owners)
 
     def controls(self) -> list[str]:
         """Return what operators have ordered and is in force now, in words: restrictions, then overrides."""
