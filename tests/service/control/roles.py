@@ -23,7 +23,7 @@ from steelyard.service.access.keys import Ed25519Proof, Key
 from steelyard.service.access.signing import sign_request
 from steelyard.service.access.tokens import TokenStore
 from steelyard.service.control.app import create_control
-from steelyard.service.control.seams import Impacting, Make
+from steelyard.service.control.seams import Make
 from steelyard.service.rpc.dispatch import Incident
 from steelyard.service.web.charges import Charges
 from steelyard.service.web.proofs import Proofs
@@ -102,9 +102,7 @@ class Desk:
     position in ETH. now_us: the wall clock.
     """
 
-    def __init__(
-        self, path: Path, *, policy: Policy | None = None, impact: Impacting | None = None
-    ) -> None:
+    def __init__(self, path: Path, *, policy: Policy | None = None) -> None:
         self.path = path
         self.journaled = create_engine(path, load_method())
         self.engine = self.journaled.engine
@@ -118,7 +116,7 @@ class Desk:
         )
         self.now_us = NOW_US
         self.incidents: list[Incident] = []
-        self.app = create_control(self.parts, impact=impact, on_incident=self.incidents.append)
+        self.app = create_control(self.parts, on_incident=self.incidents.append)
         self.bearers = {
             key.id: self.parts.tokens.issue(key.session(), NOW_US).access_token for key in keys
         }

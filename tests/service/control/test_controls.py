@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from steelyard.service.control.seams import AccountImpact, ImpactReport
+from steelyard.service.rewind.impact import Change, ImpactReport, impact
 from steelyard.terms.controls import OVERRIDE_US_MAX
 from steelyard.ticks import SourceStatus, TimeTick
 from tests.service.control.roles import BTC, Desk, check_problem
@@ -163,31 +164,32 @@ def test_PLAN_042_values_that_do_not_fit(
     check_problem(desk.do("risk", "/parameters/impact", {"changes": [change]}), status, code)
 
 
-async def _impact(changes: Sequence[tuple[str, str]]) -> ImpactReport:
-    """Answer as a second process would."""
-    assert changes == [(RANGE, "200000")]
-    accounts = [AccountImpact("alice", "healthy", "margin_call", 5_000_000, -2_500_000)]
-    return ImpactReport(41, 7, 4, 1, accounts)
-
-
 def test_PLAN_043_the_impact_is_told_before_the_decision(tmp_path: Path) -> None:
-    changes = [{"path": RANGE, "value": 200_000}]
-    with Desk(tmp_path / "venue.journal", impact=_impact) as desk:
+    changes = [{"path": RANGE, "value": 280_000}]
+    with Desk(tmp_path / "venue.journal") as desk:
+
+        async def beside(changes: Sequence[tuple[str, str]]) -> ImpactReport:
+            return impact(desk.engine, [Change(*each) for each in changes])
+
+        desk.app.state.plane.impact = beside
+        before = desk.engine.risk_of("alice")
         name = desk.do("risk", "/proposals", {"changes": changes, "reason": "r"}).json()["id"]
-        expected = {
-            "as_of_seq": 41, "time_us": 7, "units": 4, "changed": 1,
-            "accounts": [{
-                "unit": "alice", "state_before": "healthy", "state_after": "margin_call",
-                "buffer_before": "5.000000", "buffer_after": "-2.500000",
-                "buffer_change": "-7.500000",
-            }],
-        }  # fmt: skip
-        assert desk.ask("risk", f"/proposals/{name}/impact").json() == expected
+        told = desk.ask("risk", f"/proposals/{name}/impact").json()
+        (alice,) = told["accounts"]
+        assert (alice["unit"], told["units"], told["changed"]) == ("alice", 4, 1)
+        assert told["changes"] == [{"path": RANGE, "before": 150_000, "after": 280_000}]
         asked = desk.do("risk", "/parameters/impact", {"changes": changes},
                         headers={"Idempotency-Key": ""})  # fmt: skip
-        assert asked.json() == expected
+        assert asked.json() == told
         assert desk.ask("", "/service").json()["has_impact"] is True
         desk.do("admin", f"/proposals/{name}/approve", {})
+        after = desk.engine.risk_of("alice")
+        for moment, risk in (("before", before), ("after", after)):
+            assert Decimal(alice[f"buffer_{moment}"]) * 10**6 == risk.buffer
+            requirement = Decimal(alice[f"maintenance_requirement_{moment}"])
+            assert requirement * 10**6 == risk.maintenance_requirement
+        assert Decimal(alice["buffer_change"]) * 10**6 == after.buffer - before.buffer < 0
+        assert alice["state_before"] == "healthy"
         check_problem(desk.ask("risk", f"/proposals/{name}/impact"), 409, "PLAN-E15")
 
 

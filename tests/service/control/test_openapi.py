@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.errors import Unsatisfiable
 
 from steelyard.service.control.app import control_routes
-from steelyard.service.control.seams import AccountImpact, ImpactReport
+from steelyard.service.rewind.impact import Change, ImpactReport, impact
 from tests.service.control.roles import Desk
 
 schemathesis = pytest.importorskip("schemathesis")
@@ -87,16 +87,14 @@ def test_PLAN_060_money_is_text_and_times_have_units(desk: Desk) -> None:
 # -- generated requests --------------------------------------------------------------------------
 
 
-async def _impact(changes: Sequence[tuple[str, str]]) -> ImpactReport:
-    """Answer as a second process would."""
-    assert changes
-    return ImpactReport(1, 1, 1, 1, [AccountImpact("alice", "healthy", "warning", 2, 1)])
-
-
 @pytest.fixture(scope="module")
 def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    path = tmp_path_factory.mktemp("fuzzed") / "venue.journal"
-    with Desk(path, impact=_impact) as found:
+    with Desk(tmp_path_factory.mktemp("fuzzed") / "venue.journal") as found:
+
+        async def beside(changes: Sequence[tuple[str, str]]) -> ImpactReport:
+            return impact(found.engine, [Change(*each) for each in changes])
+
+        found.app.state.plane.impact = beside
         yield found
 
 

@@ -97,7 +97,8 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     kinds = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
     if len(kinds) != 1:
         return schema
-    return {name: value for name, value in schema.items() if name != "anyOf"} | kinds[0]
+    kind: dict[str, Any] = kinds[0]
+    return {name: value for name, value in schema.items() if name != "anyOf"} | kind
 
 
 def _complete(method: str, operation: dict[str, Any]) -> None:

@@ -68,6 +68,8 @@ BY_REASON = {
     "forbidden": 403,
     "too_many_requests": 429,
     "bad_request": 400,
+    "retry": 503,
+    "unavailable": 503,
 }
 BY_FAMILY = {"JOUR": 503, "MARK": 503}
 

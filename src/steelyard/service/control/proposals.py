@@ -9,12 +9,11 @@ import msgspec
 from fastapi import APIRouter, Depends, Response
 from pydantic import Field, JsonValue
 
-from steelyard.quantities import from_units
+from steelyard.publish.views import money
 from steelyard.service.control.answers import done, written
 from steelyard.service.control.controls import Agreed, Begun, Id, Why, begun
 from steelyard.service.control.errors import no_other_state, not_fit
 from steelyard.service.control.guard import Asking, ControlRoute, asking, stated
-from steelyard.service.control.seams import AccountImpact
 from steelyard.service.control.shapes import (
     Amount,
     Asked,
@@ -27,7 +26,7 @@ from steelyard.service.control.shapes import (
     exampled,
 )
 from steelyard.service.control.telling import described
-from steelyard.terms.asset import ACCOUNTING_EXPONENT
+from steelyard.service.rewind.impact import ImpactReport, UnitImpact
 from steelyard.terms.controls import EDITS_MAX, ParameterEdit
 from steelyard.ticks import Event, ParameterApproved, ParameterProposed, ParameterRejected
 
@@ -70,24 +69,52 @@ class ImpactAsked(Asked):
     changes: Annotated[list[Change], Field(min_length=1, max_length=EDITS_MAX)]
 
 
-class UnitImpact(Told):
-    """What a change does to one margin unit. buffers: maintenance balance less requirement, in USDC."""
+class UnitChange(Told):
+    """What a change does to one margin unit, amounts in USDC. buffer: maintenance balance less requirement.
+
+    state_without_grace: when the grace that the change gives has ended, prices still.
+    """
 
     unit: str
+    account: str
     state_before: str
     state_after: str
+    state_without_grace: str
     buffer_before: Amount
     buffer_after: Amount
     buffer_change: Amount
+    initial_requirement_before: Amount
+    initial_requirement_after: Amount
+    maintenance_requirement_before: Amount
+    maintenance_requirement_after: Amount
+
+
+class ValueChange(Told):
+    """A parameter before and after; before: null where a table starts as a copy."""
+
+    path: str
+    before: JsonValue
+    after: JsonValue
 
 
 class Impact(Reading):
-    """What a change would do as of one event. units: margined. changed: units whose state or buffer is
-    another; `accounts` are the first of them, the worst first."""
+    """What a change would do as of one event, counted in margin units.
 
+    units: all. changed: whose state or buffer is another; `accounts` are the first of them, the worst first.
+    moved: of another state. called: newly in a margin call or deeper. liquidatable: newly, once their grace
+    has ended. initial_short: that newly miss initial margin.
+    """
+
+    method_hash_before: str
+    method_hash_after: str
+    changes: list[ValueChange]
     units: Count
     changed: Count
-    accounts: list[UnitImpact]
+    moved: Count
+    called: Count
+    liquidatable: Count
+    initial_short: Count
+    accounts: list[UnitChange]
 
 
 @router.post(
@@ -158,11 +185,7 @@ async def impact_of(asks: Asking, edits: list[ParameterEdit]) -> Impact:
     method.with_parameters((edit.path, edit.value_json) for edit in edits)
     if asks.plane.impact is None:
         raise no_other_state()
-    found = await asks.plane.impact([(edit.path, edit.value_json) for edit in edits])
-    return Impact(
-        as_of_seq=found.as_of_seq, time_us=found.time_us, units=found.units, changed=found.changed,
-        accounts=[_unit(each) for each in found.accounts],
-    )  # fmt: skip
+    return _told(await asks.plane.impact([(edit.path, edit.value_json) for edit in edits]))
 
 
 def edits_of(changes: list[Change]) -> list[ParameterEdit]:
@@ -179,12 +202,36 @@ def edits_of(changes: list[Change]) -> list[ParameterEdit]:
     return edits
 
 
-def _unit(found: AccountImpact) -> UnitImpact:
-    def usd(micro: int) -> Any:
-        return amount(from_units(micro, ACCOUNTING_EXPONENT))
-
-    before, after = found.buffer_before_micro, found.buffer_after_micro
-    return UnitImpact(
-        unit=found.unit, state_before=found.state_before, state_after=found.state_after,
-        buffer_before=usd(before), buffer_after=usd(after), buffer_change=usd(after - before),
+def _told(found: ImpactReport) -> Impact:
+    return Impact(
+        as_of_seq=found.as_of_seq, time_us=found.time_us,
+        method_hash_before=found.method_hash_before, method_hash_after=found.method_hash_after,
+        changes=[
+            ValueChange(path=each.path, before=_value(each.before_json), after=_value(each.after_json))
+            for each in found.changes
+        ],
+        units=found.units, changed=found.changed, moved=found.moved, called=found.called,
+        liquidatable=found.liquidatable, initial_short=found.initial_short,
+        accounts=[_unit(each) for each in found.accounts],
     )  # fmt: skip
+
+
+def _value(text: str | None) -> Any:
+    return None if text is None else msgspec.json.decode(text)
+
+
+def _unit(found: UnitImpact) -> UnitChange:
+    before, after = found.buffer_before_micro, found.buffer_after_micro
+    return UnitChange(
+        unit=found.unit, account=found.account, state_before=found.state_before,
+        state_after=found.state_after, state_without_grace=found.state_without_grace,
+        buffer_before=_usd(before), buffer_after=_usd(after), buffer_change=_usd(after - before),
+        initial_requirement_before=_usd(found.initial_requirement_before_micro),
+        initial_requirement_after=_usd(found.initial_requirement_after_micro),
+        maintenance_requirement_before=_usd(found.maintenance_requirement_before_micro),
+        maintenance_requirement_after=_usd(found.maintenance_requirement_after_micro),
+    )  # fmt: skip
+
+
+def _usd(micro: int) -> str:
+    return amount(money(micro))

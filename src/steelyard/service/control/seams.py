@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
-import msgspec
-
 from steelyard.engine.engine import Engine, Receipt
 from steelyard.engine.recovery import JournaledEngine
 from steelyard.quantities.errors import SteelyardError
 from steelyard.service.access.session import Session
+from steelyard.service.rewind.impact import ImpactReport
 from steelyard.ticks import Event
 
 Make = Callable[[int, str, int], Event]
@@ -34,37 +33,6 @@ class Host(Protocol):
 
     async def command(self, make: Make) -> Receipt:
         """Return the receipt of an event once it is durable; what refuses it is raised."""
-
-
-class AccountImpact(msgspec.Struct, frozen=True):
-    """What a change does to one margin unit: its state and maintenance buffer before and after."""
-
-    unit: str
-    state_before: str
-    state_after: str
-    buffer_before_micro: int
-    buffer_after_micro: int
-
-
-class ImpactReport(msgspec.Struct, frozen=True):
-    """What a change of parameters would do, worked out beside the engine as of one event.
-
-    units: how many were margined. accounts: those whose state or buffer changes, the worst first; there
-    may be `changed` of them, of which the first are listed.
-    """
-
-    as_of_seq: int
-    time_us: int
-    units: int
-    changed: int
-    accounts: list[AccountImpact]
-
-
-class Rewind(Protocol):
-    """What answers about another state of the world."""
-
-    async def impact(self, changes: Sequence[tuple[str, str]]) -> ImpactReport:
-        """Return what changes, (path, value as JSON) each, would do to the accounts."""
 
 
 class Proving(Protocol):
@@ -117,4 +85,8 @@ class Service(Protocol):
         """What reads the wall clock."""
 
 
-Impacting = Callable[[Sequence[tuple[str, str]]], Awaitable[ImpactReport]]
+class Impacting(Protocol):
+    """What works out what a change of parameters would do, beside the engine: `Rewind.impact`."""
+
+    def __call__(self, changes: Sequence[tuple[str, str]]) -> Awaitable[ImpactReport]:
+        """Return what changes, (path, value as JSON) each, would do to the margin units."""
