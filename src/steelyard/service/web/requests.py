@@ -27,6 +27,7 @@ from steelyard.service.web.errors import WebError, not_taken
 from steelyard.service.web.guards import SAFE, Guard, Header
 from steelyard.service.web.methods import CONNECTION_METHODS, LinkContext
 from steelyard.service.web.service import Service
+from steelyard.service.web.wire import respond
 
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
@@ -41,6 +42,7 @@ _JSON: tuple[Header, ...] = (
     (b"cache-control", b"no-store"),
     *(each for each in SAFE if each[0] == b"x-content-type-options"),
 )
+_JSON_LINES = b"".join(name + b": " + value + b"\r\n" for name, value in _JSON)
 _SHARED: tuple[Header, ...] = (
     (b"access-control-allow-methods", b"GET, POST"),
     (b"access-control-allow-headers", b"authorization, content-type"),
@@ -133,6 +135,14 @@ class Requests:
             return
         if answer.http_status == TOO_LARGE:
             await self._drop_rest(answer, receive, send)
+            return
+        if (
+            not headers.origin
+            and answer.body is not None
+            and answer.http_status < UNPROVEN
+            and answer.retry_after_us is None
+            and respond(send, answer.http_status, _JSON_LINES, answer.body)
+        ):
             return
         await send_answer(send, answer, self._shared(headers))
 

@@ -11,7 +11,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any, ClassVar, cast
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 from websockets.protocol import State
@@ -189,6 +193,33 @@ class GuardedHttp(HttpToolsProtocol):
             )  # fmt: skip
         self.transport.close()
         self.loop.call_later(CUT_S, self.transport.abort)
+
+
+def respond(send: Any, status: int, headers: bytes, body: bytes) -> bool:
+    """Return whether an answer was written whole, in one piece; False has it sent by the usual way.
+
+    send: the callable of the request. headers: lines with their ends. What uvicorn does in two messages, two writes
+    and a look at each header is done here at once, for answers that are made of known parts.
+    """
+    cycle = getattr(send, "__self__", None)
+    if not isinstance(cycle, RequestResponseCycle):
+        return False
+    if cycle.response_started or cycle.disconnected or cycle.flow.write_paused:
+        return False
+    parts = [STATUS_LINE[status], headers]
+    for name, value in cycle.default_headers:
+        parts += (name, b": ", value, b"\r\n")
+    if not cycle.keep_alive:
+        parts.append(b"connection: close\r\n")
+    parts += (b"content-length: %d\r\n\r\n" % len(body), body)
+    cycle.response_started = cycle.response_complete = True
+    cycle.waiting_for_100_continue = False
+    cycle.transport.write(b"".join(parts))
+    cycle.message_event.set()
+    if not cycle.keep_alive:
+        cycle.transport.close()
+    cycle.on_response()
+    return True
 
 
 class GuardedSocket(WebSocketsSansIOProtocol):
