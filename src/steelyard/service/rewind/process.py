@@ -34,6 +34,7 @@ ATTEMPTS_MAX = 2
 BACKOFF_S, BACKOFF_S_MAX = 0.05, 5.0
 READ_BYTES = 1 << 18
 END_S = 2.0
+START_S_MAX = 300.0
 _decode = msgspec.msgpack.Decoder(FromWorker).decode
 
 OnProgress = Callable[[float], object]
@@ -56,7 +57,7 @@ class WorkerProcess:
     """The second process as the loop sees it. `ask` from the loop's thread only.
 
     restarts: how often it was started again. resident_bytes: its memory as it told last. pid: of the one
-    that runs, 0 while none does.
+    that runs, 0 while none does. is_ready: whether it has said its first word.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class WorkerProcess:
         self.restarts = 0
         self.resident_bytes = 0
         self.pid = 0
+        self.is_ready = False
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._heard_s = 0.0
@@ -176,6 +178,7 @@ class WorkerProcess:
         finally:
             watch.cancel()
             self.pid = 0
+            self.is_ready = False
             with suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
@@ -186,12 +189,13 @@ class WorkerProcess:
         frames = Frames()
         while data := await process.stdout.read(READ_BYTES):
             self._heard_s = self._now_s()
+            self.is_ready = True
             for body in frames.cut(data):
                 self._take(_decode(body))
 
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
-        """End a process that says nothing for too long."""
-        while self._now_s() - self._heard_s < self.silent_s_max:
+        """End a process that says nothing for too long; its first word may take longer."""
+        while self._now_s() - self._heard_s < (self.silent_s_max if self.is_ready else START_S_MAX):
             await asyncio.sleep(self.silent_s_max / 4)
         with suppress(ProcessLookupError):
             process.kill()
