@@ -1,7 +1,7 @@
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
-import { compressed } from "./build/compressed.ts";
-import { thirdParty } from "./build/third_party.ts";
+import { compressed } from "./plugins/compressed.ts";
+import { thirdParty } from "./plugins/third_party.ts";
 
 export default defineConfig({
   plugins: [react(), thirdParty(), compressed()],

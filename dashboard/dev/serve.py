@@ -26,9 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from venue import Venue
 
 STATIC = Path(__file__).resolve().parents[2] / "src/steelyard/service/web/static"
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'"
-)
+POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'"
 PRIVATE = ("private/",)
 encode = msgspec.json.encode
 

@@ -65,7 +65,7 @@ def test_PAGE_002_the_first_page_has_nothing_that_the_policy_forbids(built: Path
     assert not re.findall(r"<script(?![^>]*\ssrc=)", html)
     assert not re.findall(r"<style|\sstyle=|\son\w+=|data:|https?:", html)
     for path in re.findall(r'(?:src|href)="([^"]+)"', html):
-        assert re.fullmatch(r"/assets/[\w-]+-[\w-]{8}\.(js|css)", path), path
+        assert re.fullmatch(r"/assets/[\w-]+-[\w-]{8}\.(js|css|svg)", path), path
         assert (built / path[1:]).is_file()
 
 

@@ -34,7 +34,8 @@ export function TimeChart({
   series: readonly Series[];
   /** Times in microseconds, then a column for each series. */
   columns: Columns;
-  height?: number;
+  /** Pixels, or "fill" for what a parent that is a flex column leaves. */
+  height?: number | "fill";
   /** A place that was clicked. */
   onChoose?: (place: number) => void;
   /** A place that is marked by a line. */
@@ -45,6 +46,7 @@ export function TimeChart({
   const plot = useRef<uPlot | null>(null);
   const [Plot, setPlot] = useState<typeof uPlot | null>(null);
   const size = useSize(box);
+  const tall = height === "fill" ? size.height : height;
   const painted = useCell(paint);
   const chosen = useRef(onChoose);
   chosen.current = onChoose;
@@ -62,12 +64,12 @@ export function TimeChart({
   }, []);
 
   const shape = series.map((each) => `${each.name}/${each.token}/${each.side}`).join();
-  const isThere = size.width > 0;
+  const isThere = size.width > 0 && tall > 0;
   // biome-ignore lint/correctness/useExhaustiveDependencies: `shape` stands for series, `painted` for colours; data and size have effects of their own
   useEffect(() => {
     if (!Plot || !inner.current || !isThere) return;
     const made = new Plot(
-      options(series, size.width, height, chosen, mark),
+      options(series, size.width, tall, chosen, mark),
       toData(columns),
       inner.current,
     );
@@ -81,8 +83,8 @@ export function TimeChart({
     plot.current?.setData(toData(columns));
   }, [columns]);
   useEffect(() => {
-    if (size.width > 0) plot.current?.setSize({ width: size.width, height });
-  }, [size.width, height]);
+    if (isThere) plot.current?.setSize({ width: size.width, height: tall });
+  }, [isThere, size.width, tall]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: the mark is painted from its reference
   useEffect(() => {
     plot.current?.redraw(false);
@@ -94,9 +96,9 @@ export function TimeChart({
     .join(", ");
   return (
     <div
-      className="chart"
+      className={`chart${height === "fill" ? " is-filling" : ""}`}
       ref={box}
-      style={{ height }}
+      style={height === "fill" ? undefined : { height }}
       role="img"
       aria-label={`${label}. Last: ${words}`}
     >

@@ -12,13 +12,27 @@ const SHAPES = {
 } as const;
 
 export function VerdictChip({ verdict }: { verdict: string }) {
-  const tone = toneOf(verdict);
   return (
-    <span className={`chip ${tone}`}>
-      <svg width="10" height="10" viewBox="0 0 12 12" aria-hidden="true" focusable="false">
-        <path d={SHAPES[tone]} fill="currentColor" fillRule="evenodd" />
-      </svg>
+    <span className={`chip ${toneOf(verdict)}`}>
+      <VerdictShape verdict={verdict} />
       {words(verdict)}
     </span>
+  );
+}
+
+/** The shape alone, where the word stands beside it in another form. */
+export function VerdictShape({ verdict }: { verdict: string }) {
+  const tone = toneOf(verdict);
+  return (
+    <svg
+      className={tone}
+      width="10"
+      height="10"
+      viewBox="0 0 12 12"
+      aria-hidden="true"
+      focusable="false"
+    >
+      <path d={SHAPES[tone]} fill="currentColor" fillRule="evenodd" />
+    </svg>
   );
 }

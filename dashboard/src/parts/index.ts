@@ -14,5 +14,6 @@ export { StateChip, StateShape } from "./StateChip";
 export { type Tab, Tabs } from "./Tabs";
 export { type Columns, type Series, TimeChart } from "./TimeChart";
 export { Tooltip } from "./Tooltip";
+export { UnitName } from "./UnitName";
 export { useSize } from "./useSize";
-export { VerdictChip } from "./VerdictChip";
+export { VerdictChip, VerdictShape } from "./VerdictChip";

@@ -8,7 +8,7 @@ import { useMedia } from "../../data/hooks";
 import { accounts } from "../../data/venue";
 import { count, money } from "../../format/numbers";
 import { title } from "../../format/words";
-import { type Column, DataTable, Empty, Ratio, StateChip } from "../../parts";
+import { type Column, DataTable, Empty, Ratio, StateChip, UnitName } from "../../parts";
 import { accountPath, navigate } from "../../shell/router";
 
 /** The order stands still for so long after the pointer moved: a row is not to flee the click. */
@@ -105,7 +105,7 @@ function columnsOf(rows: Int32Array): Column<SortColumn>[] {
   const amount = (key: Amount | "buffer", text: string): Column<SortColumn> => ({
     key,
     title: text,
-    width: "minmax(124px, 1fr)",
+    width: "minmax(108px, 1fr)",
     isNumber: true,
     isSortable: true,
     cell: (place) => {
@@ -118,34 +118,34 @@ function columnsOf(rows: Int32Array): Column<SortColumn>[] {
     {
       key: "unit",
       title: "Unit",
-      width: "minmax(150px, 1.5fr)",
+      width: "minmax(236px, 2fr)",
       isSortable: true,
-      cell: (place) => columns.units[row(place)],
+      cell: (place) => <UnitName unit={columns.units[row(place)] ?? ""} />,
     },
     {
       key: "state",
       title: "State",
-      width: "146px",
+      width: "142px",
       isSortable: true,
       cell: (place) => <StateChip state={columns.stateOf(row(place))} />,
     },
     {
       key: "margin_ratio",
       title: "Margin ratio",
-      width: "104px",
+      width: "98px",
       isNumber: true,
       isSortable: true,
       cell: (place) => <Ratio value={columns.numbers.margin_ratio[row(place)]} />,
     },
     amount("buffer", "Buffer"),
     amount("equity", "Equity"),
-    amount("maintenance_balance", "Maint. balance"),
-    amount("maintenance_requirement", "Maint. requirement"),
-    amount("initial_requirement", "Init. requirement"),
+    amount("maintenance_balance", "Maint. bal."),
+    amount("maintenance_requirement", "Maint. req."),
+    amount("initial_requirement", "Init. req."),
     {
       key: "positions",
       title: "Positions",
-      width: "84px",
+      width: "78px",
       isNumber: true,
       isSortable: true,
       cell: (place) => count(columns.numbers.positions[row(place)]),
@@ -153,7 +153,7 @@ function columnsOf(rows: Int32Array): Column<SortColumn>[] {
     {
       key: "mode",
       title: "Mode",
-      width: "92px",
+      width: "82px",
       isSortable: true,
       cell: (place) => title(columns.modes[row(place)] ?? ""),
     },

@@ -5,7 +5,7 @@ import { NEAREST_FIRST } from "../../data/accounts_order";
 import { useAccounts } from "../../data/hooks";
 import { accounts } from "../../data/venue";
 import { compactMoney } from "../../format/numbers";
-import { Empty, Panel, Ratio, Shown, StateChip } from "../../parts";
+import { Empty, Panel, Ratio, Shown, StateChip, UnitName } from "../../parts";
 import { Link } from "../../shell/Link";
 import { accountPath } from "../../shell/router";
 
@@ -51,7 +51,9 @@ export function Nearest() {
                 {found.map((row) => (
                   <tr key={columns.units[row]}>
                     <td className="nearest-name">
-                      <Link href={accountPath(columns.units[row] ?? "")}>{columns.units[row]}</Link>
+                      <Link href={accountPath(columns.units[row] ?? "")}>
+                        <UnitName unit={columns.units[row] ?? ""} />
+                      </Link>
                     </td>
                     <td>
                       <StateChip state={columns.stateOf(row)} />

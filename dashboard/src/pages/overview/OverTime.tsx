@@ -76,7 +76,7 @@ function Chart({ history, asset }: { history: HistoryData; asset: string }) {
         label="Index and insurance fund over time"
         series={series}
         columns={columns}
-        height={168}
+        height="fill"
       />
     </>
   );

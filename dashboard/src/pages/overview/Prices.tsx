@@ -1,8 +1,10 @@
 /** Every index with each of its sources: price, distance, what is thought of it, and age. */
 
 import { useChannel } from "../../data/hooks";
-import { price, signed } from "../../format/numbers";
-import { Age, Empty, Panel, Shown, Sparkline, VerdictChip } from "../../parts";
+import { toneOf } from "../../data/verdicts";
+import { fixed, NONE, price, signed } from "../../format/numbers";
+import { words } from "../../format/words";
+import { Age, Empty, Panel, Shown, Sparkline, VerdictChip, VerdictShape } from "../../parts";
 import { Link } from "../../shell/Link";
 import type { AssetData, HistoryData, SourceData } from "../../wire";
 import { thinned } from "./past";
@@ -12,7 +14,7 @@ export function Prices({ past }: { past: HistoryData | null }) {
   return (
     <Panel
       title="Prices"
-      note="USD, each index with its sources"
+      note="USD; each index with its band, condition, age and sources"
       isFlush
       className="overview-prices"
       tools={<Link href="/health">Market health</Link>}
@@ -22,33 +24,15 @@ export function Prices({ past }: { past: HistoryData | null }) {
           health.assets.length === 0 ? (
             <Empty title="No asset has an index" />
           ) : (
-            <table className="table prices">
-              <thead>
-                <tr>
-                  <th scope="col">Source</th>
-                  <th scope="col" className="num">
-                    Price <span className="unit">USD</span>
-                  </th>
-                  <th scope="col" className="num is-wide">
-                    To index <span className="unit">bp</span>
-                  </th>
-                  <th scope="col">Verdict</th>
-                  <th scope="col" className="num">
-                    Age
-                  </th>
-                  <th scope="col" className="num is-wide">
-                    Last ten minutes
-                  </th>
-                </tr>
-              </thead>
+            <ul className="prices">
               {health.assets.map((asset) => (
-                <AssetRows
+                <Asset
                   key={asset.asset}
                   asset={asset}
                   line={past?.index_prices[asset.asset] ?? null}
                 />
               ))}
-            </table>
+            </ul>
           )
         }
       </Shown>
@@ -56,39 +40,43 @@ export function Prices({ past }: { past: HistoryData | null }) {
   );
 }
 
-function AssetRows({ asset, line }: { asset: AssetData; line: (number | null)[] | null }) {
+function Asset({ asset, line }: { asset: AssetData; line: (number | null)[] | null }) {
+  const spread = band(asset);
   return (
-    <tbody>
-      <tr className="prices-asset">
-        <th scope="rowgroup">{asset.asset}</th>
-        <td className="num">{price(asset.index_price)}</td>
-        <td className="num is-wide muted">{band(asset)}</td>
-        <td>
-          {asset.is_protected ? (
-            <span className="bad">protected: {asset.condition}</span>
-          ) : (
-            <VerdictChip verdict={asset.condition} />
-          )}
-        </td>
-        <td className="num">
-          <Age us={asset.age_us} />
-        </td>
-        <td className="num is-wide prices-line">
-          {line && (
-            <Sparkline
-              label={`${asset.asset} index price`}
-              values={thinned(line.slice(-600), 110)}
-              width={112}
-              height={20}
-              format={price}
-            />
-          )}
-        </td>
-      </tr>
-      {asset.sources.map((source) => (
-        <SourceRow key={source.source} source={source} index={asset.index_price} />
-      ))}
-    </tbody>
+    <li className="asset">
+      <h3 className="asset-name">{asset.asset}</h3>
+      <span className="asset-price num">{price(asset.index_price)}</span>
+      <span className="asset-line">
+        {line && (
+          <Sparkline
+            label={`${asset.asset} index price`}
+            values={thinned(line.slice(-600), 110)}
+            width={104}
+            height={20}
+            format={price}
+          />
+        )}
+      </span>
+      <span className="asset-verdict">
+        {asset.is_protected ? (
+          <span className="chip bad">
+            <VerdictShape verdict="unfit" />
+            protected: {words(asset.condition)}
+          </span>
+        ) : (
+          <VerdictChip verdict={asset.condition} />
+        )}
+      </span>
+      <span className="asset-band num muted">{spread && `± ${spread} bp`}</span>
+      <span className="asset-age num">
+        <Age us={asset.age_us} />
+      </span>
+      <ul className="sources" aria-label={`Sources of ${asset.asset}`}>
+        {asset.sources.map((source) => (
+          <Source key={source.source} source={source} index={asset.index_price} />
+        ))}
+      </ul>
+    </li>
   );
 }
 
@@ -96,28 +84,30 @@ function AssetRows({ asset, line }: { asset: AssetData; line: (number | null)[] 
 function band(asset: AssetData): string {
   const { index_low: low, index_high: high, index_price: middle } = asset;
   if (low == null || high == null || !middle) return "";
-  return `±${(((high - low) / middle / 2) * 1e4).toFixed(1)}`;
+  return fixed(((high - low) / middle / 2) * 1e4, 1);
 }
 
-function SourceRow({ source, index }: { source: SourceData; index: number | null }) {
+/** A source that is used shows its age, any other the word for why it is not. */
+function Source({ source, index }: { source: SourceData; index: number | null }) {
   const isKnown = source.price != null && source.price > 0;
   const away = isKnown && index ? ((source.price as number) / index - 1) * 1e4 : null;
-  const tone = source.verdict === "used" ? undefined : "muted";
+  const isUsed = source.verdict === "used";
+  const about = `${source.operator}, in ${source.quote}; ${words(source.verdict)}; ${signed(away, 1)} bp to the index`;
   return (
-    <tr className="prices-source">
-      <td>
-        {source.source}
-        {source.quote !== "USD" && <span className="unit"> in {source.quote}</span>}
-      </td>
-      <td className={`num ${tone ?? ""}`}>{isKnown ? price(source.price) : "–"}</td>
-      <td className={`num is-wide ${tone ?? ""}`}>{signed(away, 1)}</td>
-      <td>
-        <VerdictChip verdict={source.verdict} />
-      </td>
-      <td className="num">
-        <Age us={isKnown ? source.age_us : null} />
-      </td>
-      <td className="is-wide" />
-    </tr>
+    <li className="source" title={about}>
+      <VerdictShape verdict={source.verdict} />
+      <span className="source-name">{source.source}</span>
+      <span className={`num${isUsed ? "" : " muted"}`}>{isKnown ? price(source.price) : NONE}</span>
+      <span className="source-age num">
+        {isUsed ? (
+          <>
+            <span className="sr-only">used, </span>
+            <Age us={source.age_us} />
+          </>
+        ) : (
+          <span className={toneOf(source.verdict)}>{words(source.verdict)}</span>
+        )}
+      </span>
+    </li>
   );
 }
