@@ -14,7 +14,7 @@ from steelyard.publish import Tally
 from steelyard.quantities import InputError
 from steelyard.service.config import ServeConfig
 from steelyard.service.host import Host
-from steelyard.service.host.playing import JOINED_ORIGIN, from_thread
+from steelyard.service.host.playing import from_thread
 from steelyard.terms import load_method
 from steelyard.ticks import Event
 
@@ -88,7 +88,7 @@ def _live(config: ServeConfig, say: Say) -> Driven:
 
     def play(host: Host) -> AsyncIterator[Event]:
         host.observe(lambda step: session.noted(step.event) if step.error is None else None)
-        return from_thread(session.events(), lambda: host.next_seq(JOINED_ORIGIN))
+        return from_thread(session.events(), host.next_joined_seq)
 
     title = config.engine.title or "live venue"
     return Driven(session.journaled, title, session.tally, play, None, session.stack.close)

@@ -31,6 +31,7 @@ from steelyard.service.channels import Hub
 from steelyard.service.channels.methods import memory_methods
 from steelyard.service.config import ServeConfig
 from steelyard.service.control.app import create_control
+from steelyard.service.control.trade_methods import trade_methods
 from steelyard.service.host import Host, Step
 from steelyard.service.rewind.options import RewindOptions
 from steelyard.service.rewind.rewind import Rewind
@@ -137,7 +138,9 @@ class Running:
         return Rewind(path, options, on_incident=tell_incident)
 
     def _service(self) -> Service:
-        methods = [*catalog.methods(), *memory_methods(self.host.scene)]
+        methods = [
+            *catalog.methods(), *memory_methods(self.host.scene), *trade_methods(self.host),
+        ]  # fmt: skip
         if self.rewind is not None:
             methods += self.rewind.methods()
         return service_of(
@@ -149,7 +152,8 @@ class Running:
     def _routes(self) -> list[Mount | Route]:
         service = self.service
         parts = ControlParts(self.host, service.proofs, service.charges, service.clock)
-        control = create_control(parts, on_incident=tell_incident)
+        impact = None if self.rewind is None else self.rewind.impact
+        control = create_control(parts, impact=impact, on_incident=tell_incident)
         return [Mount("/v1", control), Route("/metrics", self._metrics)]
 
     async def _metrics(self, request: Request) -> Response:
@@ -228,6 +232,7 @@ def _policy(config: ServeConfig) -> Policy:
         reading=Limit(access.reading_per_s, access.reading_burst),
         trading=Limit(access.trading_per_s, access.trading_burst),
         anonymous=Limit(access.anonymous_per_s, access.anonymous_burst),
+        own=Limit(access.page_per_s, access.page_burst),
     )
 
 

@@ -118,6 +118,8 @@ class AccessSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=T
     trading_burst: int = 10_000
     anonymous_per_s: int = 2_500
     anonymous_burst: int = 10_000
+    page_per_s: int = 100_000
+    page_burst: int = 1_000_000
 
 
 class SnapshotsSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -164,6 +166,8 @@ _BOUNDS: tuple[tuple[str, str, float, float], ...] = (
     ("access", "trading_burst", 1, 10**9),
     ("access", "anonymous_per_s", 1, 10**9),
     ("access", "anonymous_burst", 1, 10**9),
+    ("access", "page_per_s", 1, 10**9),
+    ("access", "page_burst", 1, 10**9),
     ("snapshots", "every_events", 100, 10**9),
     ("snapshots", "every_s", 1.0, 86_400.0),
     ("rewind", "memory_mb", 256, 1_048_576),

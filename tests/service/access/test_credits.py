@@ -165,6 +165,16 @@ def test_ACCS_063_without_a_key_the_address_counts() -> None:
     assert credits.spend(Session("192.0.2.1", frozenset(), None), "reading", 1, 0).is_allowed
 
 
+def test_ACCS_063_sessions_of_the_process_have_limits_of_their_own() -> None:
+    """Their ids have a colon; a key of a file has none, so nobody else has these limits."""
+    limit = Limit(1, 1)
+    credits = Credits(Policy(reading=limit, trading=limit, anonymous=limit, own=Limit(1, 5)))
+    page = Session("page:1", frozenset({"read"}), None)
+    assert [credits.spend(page, "reading", 5, 0).is_allowed for _ in range(2)] == [True, False]
+    assert credits.spend(page, "trading", 5, 0).is_allowed
+    assert not credits.spend(DESK, "reading", 5, 0).is_allowed
+
+
 def test_ACCS_063_a_key_may_have_limits_of_its_own() -> None:
     policy = Policy(
         reading=Limit(1, 1), trading=Limit(1, 2), of_key={"desk": {"reading": Limit(5, 3)}}

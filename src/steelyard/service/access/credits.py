@@ -56,22 +56,28 @@ class Limit(msgspec.Struct, frozen=True):
 READING = Limit(10_000, 50_000)
 TRADING = Limit(2_500, 10_000)
 ANONYMOUS_READING = Limit(2_500, 10_000)
+OWN = Limit(100_000, 1_000_000)
+"""Of sessions that the process gives out itself, as for its own page: their ids have a colon in them."""
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """The limits: of each class for a key, of everyone without one, and of keys that differ."""
+    """The limits: of each class for a key, of everyone without one, of the process's own sessions, and of
+    keys that differ."""
 
     reading: Limit = READING
     trading: Limit = TRADING
     anonymous: Limit = ANONYMOUS_READING
+    own: Limit = OWN
     of_key: Mapping[str, Mapping[CreditClass, Limit]] = msgspec.field(default_factory=dict)
 
     def limit(self, key_id: str, credit_class: CreditClass) -> Limit:
         """Return the limit of a key, "" for none, in a class."""
         if not key_id:
             return self.anonymous
-        own = self.of_key.get(key_id, {}).get(credit_class)
-        return own or (self.trading if credit_class == "trading" else self.reading)
+        if ":" in key_id:  # no key of a file is called so
+            return self.own
+        apart = self.of_key.get(key_id, {}).get(credit_class)
+        return apart or (self.trading if credit_class == "trading" else self.reading)
 
 
 class Decision(msgspec.Struct, frozen=True):
