@@ -27,7 +27,7 @@ def read(request: Request, found: Reading, *, link: str | None = None) -> Respon
     """
     body = found.model_dump_json().encode()
     tag = _tag(body)
-    headers = {"ETag": tag, "Cache-Control": "no-cache", "As-Of-Seq": str(found.as_of_seq)}
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache", "As-Of-Seq": str(found.as_of_seq)}
     if link is not None:
         headers["Link"] = f'<{link}>; rel="next"'
     asked = request.headers.get("if-none-match", "")

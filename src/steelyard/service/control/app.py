@@ -30,9 +30,10 @@ from steelyard.service.control.seams import Impacting, Service
 from steelyard.service.rpc.dispatch import Incident
 from steelyard.service.web.log import tell_incident
 
+# A path is looked up in this order: what a trader waits for comes first.
 ROUTERS: tuple[APIRouter, ...] = (
-    info.router, accounts.router, terms.router, methods.router, parameters.router,
-    controls.router, proposals.router, standing.router, decisions.router, reservations.router,
+    reservations.router, info.router, accounts.router, standing.router, terms.router, methods.router,
+    parameters.router, controls.router, proposals.router, decisions.router,
 )  # fmt: skip
 
 
@@ -44,7 +45,7 @@ def create_control(
 ) -> FastAPI:
     """Return the application, to be mounted at /v1 on the loop of the host.
 
-    impact: works out what a change of parameters would do, see `seams.Rewind`; without it that is a 503.
+    impact: works out what a change of parameters would do (`Rewind.impact`); without it that is a 503.
     on_incident: is told of unexpected failures. Errors: ACCS-E54 for a route
     without a row in the access matrix.
     """
