@@ -49,7 +49,7 @@ def reader_of(hub: Hub, session: Session = RISK) -> Reader:
 async def settle(hub: Hub) -> None:
     """Wait until everything is durable, published and handed out."""
     await hub.host.durable(hub.host.position)
-    await until(lambda: all(c.timer is None for c in hub._channels.values() if c.name.interval_s))
+    await until(lambda: not hub._due and all(c.timer is None for c in hub._channels.values()))
     await until(lambda: not hub._held)
 
 
@@ -95,15 +95,15 @@ STEPS = st.lists(
 
 
 @settings(max_examples=25, deadline=None)
-@given(STEPS, st.sampled_from([1, 3]), st.sampled_from([1, 3, 1000]))
+@given(STEPS, st.sampled_from([1, 3]), st.sampled_from([1, 3, 1000]), st.sampled_from([0.0, 0.002]))
 def test_CHAN_004_every_reader_ends_with_the_engines_state(
-    steps: list[tuple[str, int, int]], shards: int, frames_max: int
+    steps: list[tuple[str, int, int]], shards: int, frames_max: int, turn_s: float
 ) -> None:
     """Any interleaving; small queues drop and are made good by snapshots."""
 
     async def work(path: Path) -> None:
         async with hosted(path, shards) as venue:
-            hub = Hub(venue.host, frames_max=frames_max)
+            hub = Hub(venue.host, frames_max=frames_max, turn_s=turn_s)
             readers = [(reader_of(hub), Known()) for _ in range(3)]
             for what, which, number in steps:
                 reader, known = readers[which]
@@ -166,7 +166,7 @@ def test_CHAN_007_interval_channels_tell_the_last_state_and_no_more_often(
 
     async def work() -> None:
         async with hosted(path) as venue:
-            hub = Hub(venue.host)
+            hub = Hub(venue.host, turn_s=60.0)
             reader, known = reader_of(hub), Known()
             reader.subscribe(["accounts.100ms", "deribit_price_index.btc_usd"])
             await settle(hub)
@@ -206,7 +206,7 @@ def test_CHAN_008_a_frame_is_encoded_once_and_only_what_is_read_is_computed(
 
     async def work() -> None:
         async with hosted(path) as venue:
-            hub = Hub(venue.host)
+            hub = Hub(venue.host, turn_s=60.0)
             readers = [reader_of(hub) for _ in range(20)]
             for reader in readers:
                 reader.subscribe(["accounts.raw"])
@@ -229,13 +229,42 @@ def test_CHAN_008_a_frame_is_encoded_once_and_only_what_is_read_is_computed(
     run(work)
 
 
+def test_CHAN_016_many_channels_leave_the_engine_its_turns(path: Path) -> None:
+    """One channel a turn: between any two of them the loop goes on, and all end with the same state."""
+
+    async def work() -> None:
+        async with hosted(path) as venue:
+            hub = Hub(venue.host, turn_s=0.0)
+            reader, known = reader_of(hub), Known()
+            reader.subscribe(RAW)
+            await settle(hub)
+            await read_all(reader, known)
+            known.frames.clear()
+            left: list[int] = []
+            venue.price("BTC", 90_000.0)
+            while hub._due:
+                left.append(len(hub._due))
+                await asyncio.sleep(0)
+            assert left[0] == len(RAW), "one was read after the first price, and is due again"
+            assert left == sorted(left, reverse=True)
+            assert len(set(left)) == len(left)
+            await settle(hub)
+            await read_all(reader, known)
+            for name in RAW:
+                assert same(known.channels[name], truth(name, venue.host.scene)), name
+            told = [name for name, data in known.frames]
+            assert told.count("accounts.raw") == 1, "three prices in one change"
+
+    run(work)
+
+
 # -- the disk ------------------------------------------------------------------------------------
 
 
 def test_CHAN_005_nothing_is_told_before_the_disk_has_it(path: Path, disk: Disk) -> None:
     async def work() -> None:
         async with hosted(path) as venue:
-            hub = Hub(venue.host)
+            hub = Hub(venue.host, turn_s=60.0)
             reader, known = reader_of(hub), Known()
             await venue.host.durable(venue.host.position)
             reader.subscribe(list(EVERY))
@@ -276,7 +305,7 @@ def test_CHAN_005_nothing_is_told_before_the_disk_has_it(path: Path, disk: Disk)
 def test_CHAN_005_frames_go_out_in_order_of_their_events(path: Path, disk: Disk) -> None:
     async def work() -> None:
         async with hosted(path) as venue:
-            hub = Hub(venue.host)
+            hub = Hub(venue.host, turn_s=60.0)
             reader, known = reader_of(hub), Known()
             reader.subscribe(RAW)
             await settle(hub)
@@ -302,7 +331,7 @@ def test_CHAN_013_what_waits_for_the_disk_has_bounds(
 
     async def work() -> None:
         async with hosted(path) as venue:
-            hub, draw = Hub(venue.host), Random(8)
+            hub, draw = Hub(venue.host, turn_s=60.0), Random(8)
             reader, known = reader_of(hub), Known()
             reader.subscribe(RAW)
             await settle(hub)

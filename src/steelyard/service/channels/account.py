@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -20,8 +21,8 @@ from steelyard.service.channels.publisher import Mark, Publisher
 from steelyard.service.host.scene import Scene
 
 _EVERYONE = Session("channels", frozenset({"read"}), None)
-_OF_POSITION = tuple(
-    name for name in PositionView.__struct_fields__ if name not in Head.__struct_fields__
+_shown = attrgetter(
+    *(name for name in PositionView.__struct_fields__ if name not in Head.__struct_fields__)
 )
 
 
@@ -57,8 +58,7 @@ class AccountPublisher(Publisher[AccountState]):
         account = account_view(shard.book, row, shard.results, engine.seq)
         context = Context(_EVERYONE, scene.desk, engine.market.time_us)
         positions = get_positions(PositionsParams(account=unit), context)
-        shown = [tuple(getattr(each, name) for name in _OF_POSITION) for each in positions]
-        return AccountState(account, positions, inputs, shown)
+        return AccountState(account, positions, inputs, [_shown(each) for each in positions])
 
     def whole(self, state: AccountState, mark: Mark) -> AccountData:
         """Return the unit and all its positions."""

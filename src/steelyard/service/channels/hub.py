@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any, NamedTuple
 
 from steelyard.quantities import SteelyardError
@@ -19,6 +20,7 @@ from steelyard.service.host.vitals import ENCODED, HANDED
 HELD_FRAMES_MAX = 256
 HELD_BYTES_MAX = 32 * 1024 * 1024
 HEALTH_EVERY_S = 1.0
+TURN_S = 0.002
 
 
 class Base(NamedTuple):
@@ -77,13 +79,20 @@ class Hub:
     """Publishes what a host's engine does to readers. Lives on the host's loop.
 
     A raw channel is read after each event, an interval channel at most once an interval of wall time and
-    always once more after the last event. Nothing is handed out before the journal position of its event
+    always once more after the last event. Reading takes `turn_s` at most before the engine and the others on the
+    loop have their turn; what is left is read in the next turn, in order, and tells all events since in one
+    change. Nothing is handed out before the journal position of its event
     is durable. While the disk is behind, at most 256 frames of a channel and 32 MiB in all are held; then
     channels are read again only when something became durable, and tell what changed meanwhile at once.
     """
 
     def __init__(
-        self, host: Host, *, frames_max: int = FRAMES_MAX, bytes_max: int = BYTES_MAX
+        self,
+        host: Host,
+        *,
+        frames_max: int = FRAMES_MAX,
+        bytes_max: int = BYTES_MAX,
+        turn_s: float = TURN_S,
     ) -> None:
         self.host = host
         self.scene = host.scene
@@ -94,6 +103,9 @@ class Hub:
         self._channels: dict[tuple[str, bool], Channel] = {}
         self._held: deque[Held] = deque()
         self._held_bytes = 0
+        self._turn_s = turn_s
+        self._due: dict[Channel, None] = {}
+        self._has_turn = False
         self._beat: asyncio.TimerHandle | None = None
         self._has_failed = False
         host.observe(self._on_step)
@@ -153,6 +165,7 @@ class Hub:
         if channel.readers or self._channels.get(key) is not channel:
             return
         del self._channels[key]
+        self._due.pop(channel, None)
         if channel.timer is not None:
             channel.timer.cancel()
 
@@ -160,11 +173,12 @@ class Hub:
 
     def _on_step(self, step: Step) -> None:
         del step
-        for channel in list(self._channels.values()):
+        for channel in self._channels.values():
             self._changed(channel)
+        self._read_due()
 
     def _changed(self, channel: Channel) -> None:
-        """Read a channel now, or when its interval is over."""
+        """Let a channel be read now, or when its interval is over."""
         if channel.timer is not None:
             return
         interval = channel.name.interval_s
@@ -172,9 +186,29 @@ class Hub:
             loop = asyncio.get_running_loop()
             due = channel.read_at + interval
             if due > loop.time():
-                channel.timer = loop.call_at(due, self._publish, channel)
+                channel.timer = loop.call_at(due, self._at_last, channel)
                 return
-        self._publish(channel)
+        self._due[channel] = None
+
+    def _at_last(self, channel: Channel) -> None:
+        channel.timer = None
+        self._due[channel] = None
+        self._read_due()
+
+    def _read_due(self, *, is_turn: bool = False) -> None:
+        """Read what is due, in order, for as long as a turn; ask for another turn for the rest."""
+        if self._has_turn and not is_turn:
+            return
+        self._has_turn = False
+        until = perf_counter() + self._turn_s
+        while self._due:
+            channel = next(iter(self._due))
+            del self._due[channel]
+            self._publish(channel)
+            if self._due and perf_counter() >= until:
+                self._has_turn = True
+                asyncio.get_running_loop().call_soon(lambda: self._read_due(is_turn=True))
+                return
 
     def _read_first(self, channel: Channel) -> None:
         state = channel.publisher.read(self.scene, None)
@@ -184,7 +218,6 @@ class Hub:
 
     def _publish(self, channel: Channel) -> None:
         """Read a channel and hold what changed until it is durable."""
-        channel.timer = None
         before = channel.base
         if before is None or self._has_failed:
             return
@@ -241,7 +274,8 @@ class Hub:
         for channel in list(self._channels.values()):
             if channel.is_owed:
                 channel.is_owed = False
-                self._changed(channel)
+                self._due[channel] = None
+        self._read_due()
 
     def _health(self) -> None:
         """Let health speak once a second though no event came: that is what it is asked for then."""
@@ -249,6 +283,7 @@ class Hub:
         health = [each for each in self._channels.values() if each.name.kind == "health"]
         for channel in health:
             self._changed(channel)
+        self._read_due()
         if health:
             self._beat = asyncio.get_running_loop().call_later(HEALTH_EVERY_S, self._health)
 
