@@ -5,7 +5,7 @@
  * permissive stops the build.
  */
 
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Plugin } from "vite";
 
@@ -46,6 +46,15 @@ function notice(folder: string): string {
   const texts = readdirSync(folder)
     .filter((name) => /^(licen[cs]e|notice)/i.test(name))
     .sort()
-    .map((name) => readFileSync(join(folder, name), "utf8").trim());
+    .flatMap((name) => filesAt(join(folder, name)))
+    .map((path) => readFileSync(path, "utf8").trim());
   return `${about.name} ${about.version}\nLicence: ${about.license}\n\n${texts.join("\n\n")}\n`;
+}
+
+/** The file at a path, or those in the folder there: some packages keep the licences of their own parts in one. */
+function filesAt(path: string): string[] {
+  if (!statSync(path).isDirectory()) return [path];
+  return readdirSync(path)
+    .sort()
+    .flatMap((name) => filesAt(join(path, name)));
 }

@@ -7,7 +7,8 @@ export function unitsOf(text: string, scale: number): bigint {
   const found = /^(-?)(\d+)(?:\.(\d+))?$/.exec(text.trim());
   if (!found) throw new RangeError(`${text} is no decimal`);
   const [, sign, whole = "", fraction = ""] = found;
-  if (/[1-9]/.test(fraction.slice(scale))) throw new RangeError(`${text} has more than ${scale} digits`);
+  if (/[1-9]/.test(fraction.slice(scale)))
+    throw new RangeError(`${text} has more than ${scale} digits`);
   const units = BigInt(whole + fraction.slice(0, scale).padEnd(scale, "0"));
   return sign ? -units : units;
 }

@@ -12,7 +12,7 @@ import {
   useRef,
   useState,
 } from "react";
-import { type CallFailure, asFailure } from "../../data/errors";
+import { asFailure, type CallFailure } from "../../data/errors";
 import { useAsOf, useCell } from "../../data/hooks";
 import { ask, isReady } from "../../data/venue";
 import type { Methods } from "../../wire";
