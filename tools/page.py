@@ -27,7 +27,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 STATIC = Path("src") / "steelyard" / "service" / "web" / "static"
 STAMP = ".stamp"
-SOURCES = ("build", "src", "index.html", "package-lock.json", "package.json", "tsconfig.json", "vite.config.ts")  # fmt: skip
+SOURCES = ("plugins", "src", "index.html", "package-lock.json", "package.json", "tsconfig.json", "vite.config.ts")  # fmt: skip
 NODES = ((20, 19), (22, 12))
 HINT = (
     "the page needs Node 20.19, or 22.12 and later, to be built. Install it from your system, or its wheel:\n"
