@@ -160,7 +160,7 @@ class LittlePast:
             }
         )
 
-    async def channel(self, name: str, session: Session, as_of_seq: int) -> bytes | None:
+    async def channel(self, name: str, _session: Session, as_of_seq: int) -> bytes | None:
         await asyncio.sleep(0)
         return note(name, {"type": "snapshot", "past": as_of_seq})
 

@@ -48,7 +48,8 @@ for a new key if it is lost.
 
     def issue(self, scopes: Iterable[Scope], accounts: frozenset[str] | None, time_us: int) -> str:
         """Return a new code for a session of these rights; the oldest goes where too many are out."""
-        session = Session(f"page:{next(self._numbers)}", frozenset(scopes), accounts)
+        key_id = f"page:{next(self._numbers)}-{self._random(4).hex()}"
+        session = Session(key_id, frozenset(scopes), accounts)
         self._ring.lodge(session)
         code = self._random(CODE_BYTES).hex()
         while len(self._codes) >= CODES_MAX:
