@@ -216,10 +216,8 @@ async def measure(rounds: int, seconds: int) -> None:
             changes(host, rounds)
             await fan_out(host, hub, max(3, rounds // 5))
     for what, names in (
-        (
-            "one unit each for 200",
-            lambda units: [f"account.{unit}.raw" for unit in units[:READERS]],
-        ),
+        ("ten units watched by 200", lambda units: [f"account.{unit}.raw" for unit in units[:10]]),
+        ("a unit each for 200", lambda units: [f"account.{unit}.raw" for unit in units[:READERS]]),
         ("all accounts for 200", lambda _: ["accounts.raw"]),
     ):
         with tempfile.TemporaryDirectory() as folder:

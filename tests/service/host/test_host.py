@@ -384,10 +384,18 @@ def test_HOST_011_a_chronicle_is_recalled_from_the_journal(path: Path) -> None:
         past = Chronicle()
         assert recall(path, past, instruments, middle) == middle
         assert list(past.lines)[-len(then) :] == then
-    with open_engine(path) as opened:
-        host = Host(opened)
-        host.recall()
+
+    async def again_from_disk() -> None:
+        host = Host(open_engine(path))
+        await host.start()
         assert _met(host.chronicle) == _met(seen)
+        await host.close()
+        counted = Host(open_engine(path), tally=seen.tally)
+        await counted.start()
+        assert not counted.chronicle.lines, "whoever counted has the past already"
+        await counted.close()
+
+    run(again_from_disk)
 
 
 def test_HOST_012_stages_are_measured_of_the_latest_events() -> None:

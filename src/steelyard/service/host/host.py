@@ -86,13 +86,18 @@ class Host:
     # -- living ----------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Bind to the running loop, write a snapshot, and put what is loaded out of the collector's reach."""
+        """Bind to the running loop, write a snapshot, and put what is loaded out of the collector's reach.
+
+        Where the tally has counted nothing of an engine that has a past, what happened is read from the journal.
+        """
         self._loop = asyncio.get_running_loop()
         committer = self.journaled.committer
         self._last_position = committer.position
         self._durability.noted(committer.position, self.engine.seq)
         committer.watch(self._say_durable, self._say_failure)
         self._now_durable(committer.durable_position)
+        if self.engine.seq and vars(self.tally) == vars(Tally()):
+            self._recall()
         self.snapshot()
         self.engine.stopwatch.reset()
         committer.flush_us.clear()
@@ -104,9 +109,15 @@ class Host:
         if self._clock is None:
             self._clock = asyncio.get_running_loop().create_task(self._tick())
 
-    def recall(self) -> None:
-        """Remember what the journal tells of the time before: for an engine that was opened again."""
-        recall(self.journaled.path, self.chronicle, self.scene.instruments(), self.engine.seq)
+    def _recall(self) -> None:
+        """Remember what the journal tells of the time before."""
+        try:
+            self.journaled.wait()
+            path, instruments = self.journaled.path, self.scene.instruments()
+            recall(path, self.chronicle, instruments, self.engine.seq)
+        except JournalError as error:
+            self._fail(error)
+            raise
 
     async def close(self) -> None:
         """Write a last snapshot, wait for the disk and close the journal. Raises what stopped it."""
