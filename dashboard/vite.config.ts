@@ -14,6 +14,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
+    chunkSizeWarningLimit: 700, // kB; ECharts and three.js are chunks of their own, fetched when shown
     rolldownOptions: {
       output: {
         // React changes seldom: a name of its own keeps it in caches.

@@ -55,6 +55,7 @@ describe("PAGE-040", () => {
     expect(clock(at)).toBe("01:02:03");
     expect(instant(at)).toBe("2026-01-01 01:02:03 UTC");
     expect(clock(0)).toBe("–");
+    expect([999_600, 59_960_000].map(age)).toEqual(["1.0 s", "1 min 00 s"]);
     expect([850_000, 12_340_000, 245_000_000, 12_000_000_000].map(age)).toEqual([
       "850 ms",
       "12.3 s",

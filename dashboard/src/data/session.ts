@@ -69,7 +69,8 @@ export class Session {
     try {
       this.take((await this.overHttp("public/auth", grant)) as Tokens);
     } catch (error) {
-      this.leave(asFailure(error));
+      // A code that was used before does not end a session that is good.
+      if (!this.refreshToken) this.leave(asFailure(error));
       throw asFailure(error);
     }
   }

@@ -76,9 +76,24 @@ async function goTo(seq: number | null): Promise<void> {
 
 /** Take a login code from the address, if there is one, and connect. */
 export async function startVenue(): Promise<void> {
-  const code = takeLoginCode(location, history);
-  if (code) await session.login({ grant_type: "page_code", code }).catch(() => {});
+  await loginWithCode();
   connection.start();
+  // An address with a code that is opened in a tab which shows the page already loads nothing anew.
+  window.addEventListener("hashchange", () => {
+    void loginWithCode().then((isProven) => isProven && connection.restart());
+  });
+}
+
+/** Use the code in the address, if there is one. Returns whether it was good. */
+async function loginWithCode(): Promise<boolean> {
+  const code = takeLoginCode(location, history);
+  if (!code) return false;
+  try {
+    await session.login({ grant_type: "page_code", code });
+    return true;
+  } catch {
+    return false; // the login form says why
+  }
 }
 
 /** Log in with a key's id and secret, and connect anew as the key. */

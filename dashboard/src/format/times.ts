@@ -26,10 +26,11 @@ export function instant(timeUs: number | null | undefined): string {
 export function age(us: number | null | undefined): string {
   if (us == null || !Number.isFinite(us)) return NONE;
   const ms = Math.max(0, us) / 1_000;
-  if (ms < 1_000) return `${fixed(ms)} ms`;
+  if (ms < 999.5) return `${fixed(ms)} ms`;
   const s = ms / 1_000;
-  if (s < 60) return `${fixed(s, 1)} s`;
-  if (s < 3_600) return `${Math.floor(s / 60)} min ${two(Math.floor(s % 60))} s`;
+  if (s < 59.95) return `${fixed(s, 1)} s`;
+  const whole = Math.floor(s + 0.05);
+  if (whole < 3_600) return `${Math.floor(whole / 60)} min ${two(whole % 60)} s`;
   if (s < 172_800) return `${Math.floor(s / 3_600)} h ${two(Math.floor((s % 3_600) / 60))} min`;
   return `${Math.floor(s / 86_400)} d`;
 }

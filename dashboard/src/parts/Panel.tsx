@@ -1,4 +1,4 @@
-/** A frame with a heading; it fades where what it shows is old. */
+/** A frame with a heading; it says so where what it shows is old. */
 
 import { type ReactNode, useId } from "react";
 import { useCondition } from "../shell/useCondition";
@@ -27,15 +27,14 @@ export function Panel({
   const { kind } = useCondition();
   const isOld = isLive && (kind === "disconnected" || kind === "stale");
   return (
-    <section className={`panel ${className}`} aria-labelledby={id}>
+    <section className={`panel ${isOld ? "is-old " : ""}${className}`} aria-labelledby={id}>
       <header className="panel-head">
         <h2 id={id}>{title}</h2>
+        {isOld && <span className="panel-old">▲ old</span>}
         {note && <span className="panel-note">{note}</span>}
         {tools && <div className="panel-tools">{tools}</div>}
       </header>
-      <div className={`panel-body${isFlush ? " is-flush" : ""}${isOld ? " is-old" : ""}`}>
-        {children}
-      </div>
+      <div className={`panel-body${isFlush ? " is-flush" : ""}`}>{children}</div>
     </section>
   );
 }

@@ -12,16 +12,17 @@ export function Login({ because }: { because: CallFailure | null }) {
   const [id, setId] = useState("");
   const [secret, setSecret] = useState("");
   const [isAsking, setAsking] = useState(false);
-  const [error, setError] = useState<CallFailure | null>(because);
+  const [tried, setTried] = useState<CallFailure | null>(null);
+  const error = tried ?? because;
   const submit = async (event: FormEvent) => {
     event.preventDefault();
     setAsking(true);
-    setError(null);
+    setTried(null);
     try {
       await loginWithKey(id.trim(), secret);
       setSecret("");
     } catch (failure) {
-      setError(asFailure(failure));
+      setTried(asFailure(failure));
     } finally {
       setAsking(false);
     }

@@ -32,7 +32,7 @@ function figures(venue: OverviewData, past: HistoryData | null): Figure[] {
             <Sparkline
               label="Insurance fund"
               values={thinned(past.insurance_fund_micro, 60)}
-              width={54}
+              width={36}
               height={18}
               token="series-2"
               format={compactMoney}
