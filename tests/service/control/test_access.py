@@ -133,7 +133,7 @@ def test_PLAN_002_what_proves_nothing_is_refused(
 
 
 def test_PLAN_003_who_has_no_credits_is_told_when_to_come_back(tmp_path: Any) -> None:
-    policy = Policy(Limit(100, 150), GENEROUS, GENEROUS)
+    policy = Policy(Limit(400, 600), GENEROUS, GENEROUS)
     with Desk(tmp_path / "venue.journal", policy=policy) as desk:
         assert desk.ask("risk", "/accounts").status_code == 200
         check_problem(

@@ -136,6 +136,18 @@ def test_PLAN_022_a_refusal_is_kept_too(fresh: Desk) -> None:
     assert fresh.do("admin", "/accounts/carol/withdrawals", body, key="w2").status_code == 201
 
 
+def test_PLAN_022_fields_are_mended_under_the_same_key(fresh: Desk) -> None:
+    wrong = fresh.do("admin", "/accounts", OPEN | {"mode": "margin"}, key="mended")
+    check_problem(wrong, 422, "PLAN-E04")
+    assert fresh.do("admin", "/accounts", OPEN, key="mended").status_code == 201
+    assert len(fresh.app.state.plane.idempotency) == 1
+    for amount, asset in (("0.0000001", "USDC"), ("1", "GOLD"), ("0", "USDC"), ("1", "USDC")):
+        paid = fresh.do(
+            "admin", "/accounts/dave/deposits", {"asset": asset, "amount": amount}, key="p"
+        )
+    assert paid.status_code == 201
+
+
 def test_PLAN_023_a_key_stands_for_one_request(fresh: Desk) -> None:
     path = "/accounts/carol/deposits"
     assert fresh.do("admin", path, {"asset": "USDC", "amount": "1"}, key="k").status_code == 201
@@ -206,7 +218,7 @@ def test_PLAN_024_what_is_at_work_is_never_forgotten() -> None:
 def test_PLAN_024_what_was_not_done_is_forgotten() -> None:
     kept = Idempotency()
     kept.begin("p", "r", "k", b"", 0)
-    kept.finish("p", "r", "k", Stored(503, b"{}", "application/json"))
+    kept.finish("p", "r", "k", None)
     assert kept.begin("p", "r", "k", b"other", 1) is None
 
 

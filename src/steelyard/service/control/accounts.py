@@ -198,14 +198,14 @@ class Shifted(Moved):
 
 
 @router.get(
-    "/accounts", openapi_extra=stated("read", credits=50),
+    "/accounts", openapi_extra=stated("read", credits=200),
     **described("listAccounts", "The margin units that the key reaches", AccountPage),
 )  # fmt: skip
 async def list_accounts(
     request: Request, asked: Annotated[AccountsAsked, Query()], asks: Asks
 ) -> Response:
     """Return a page of margin units, filtered and sorted."""
-    engine = asks.plane.service.host.engine
+    engine = asks.plane.host.engine
     roster: Roster = asks.plane.stores.setdefault("roster", Roster(engine))
     chosen = Filter(asked.state, asked.mode, asked.owner, asks.session.accounts)
     names, key = roster.page(chosen, asked.sort, asked.after("accounts"), asked.limit)
@@ -234,7 +234,7 @@ async def open_account(body: AccountOpened, asks: Asks) -> Response:
 )  # fmt: skip
 async def get_account(request: Request, account: AccountName, asks: Asks) -> Response:
     """Return an account. Errors: PLAN-E10."""
-    engine = asks.plane.service.host.engine
+    engine = asks.plane.host.engine
     require_account(engine, account)
     roster: Roster = asks.plane.stores.setdefault("roster", Roster(engine))
     names = roster.of_owner(account)
@@ -253,7 +253,7 @@ async def get_account_risk(
     request: Request, account: AccountName, asked: Annotated[RiskAsked, Query()], asks: Asks
 ) -> Response:
     """Return the risk of one unit. Errors: PLAN-E10."""
-    engine = asks.plane.service.host.engine
+    engine = asks.plane.host.engine
     require_account(engine, account)
     unit = account if asked.instrument is None else unit_name(account, asked.instrument)
     if unit not in engine.places:
@@ -312,7 +312,7 @@ async def shift(account: AccountName, body: Shifted, asks: Asks) -> Response:
 
 async def _transfer(asks: Asking, account: str, source: str, target: str, body: Moved) -> Response:
     """Return where a transfer stands. Errors: PLAN-E04, PLAN-E10, QUAN-E02, QUAN-E03, ADMT-…."""
-    engine = asks.plane.service.host.engine
+    engine = asks.plane.host.engine
     require_account(engine, account)
     slot = engine.market.asset_slots.get(body.asset)
     if slot is None:

@@ -53,7 +53,7 @@ def create_control(
         title="Steelyard control plane", openapi_url=None, docs_url=None, redoc_url=None,
         redirect_slashes=False, separate_input_output_schemas=False,
     )  # fmt: skip
-    plane = Plane(service, service.clock, impact, on_incident)
+    plane = Plane(service, service.host, service.clock, impact, on_incident)
     app.state.plane = plane
     for router in (*ROUTERS, _of_itself(app)):
         # Each route as it is: an included router would stand before its routes, and hide them.

@@ -102,7 +102,7 @@ async def list_decisions(
     found = sorted(_waiting(asks).open.values(), key=_number)
     page, key = page_by(found, _number, asked, "price-decisions")
     link = asked.link(request, "price-decisions", key)
-    engine = asks.plane.service.host.engine
+    engine = asks.plane.host.engine
     return read(request, DecisionPage(**as_of(engine), items=page, next=link), link=link)
 
 
@@ -112,7 +112,7 @@ async def list_decisions(
 )  # fmt: skip
 async def propose_decision(body: DecisionAsked, asks: Asks) -> Response:
     """Return the id of the proposal; what the engine would refuse is refused now."""
-    waiting, engine = _waiting(asks), asks.plane.service.host.engine
+    waiting, engine = _waiting(asks), asks.plane.host.engine
     if len(waiting.open) >= OPEN_MAX:
         refuse_too_many("price decisions", OPEN_MAX)
     author = asks.session.key_id
@@ -161,13 +161,13 @@ async def withdraw_decision(decision: Id, asks: Asks) -> Response:
     proposal = _waiting(asks).open.pop(decision, None)
     if proposal is None:
         raise unknown("price decision", decision, "see /v1/price-decisions")
-    engine = asks.plane.service.host.engine
+    engine = asks.plane.host.engine
     return done(DecisionProposed(**as_of(engine), **proposal.model_dump()))
 
 
 def _waiting(asks: Asking) -> Waiting:
     found: Waiting = asks.plane.stores.setdefault("price decisions", Waiting())
-    found.forget(asks.plane.service.host.engine.market.time_us)
+    found.forget(asks.plane.host.engine.market.time_us)
     return found
 
 

@@ -34,7 +34,7 @@ from steelyard.service.control.problems import (
     problem_of,
     unexpected,
 )
-from steelyard.service.control.seams import Impacting, Make, Service
+from steelyard.service.control.seams import Host, Impacting, Make, Service
 from steelyard.service.control.shapes import Done
 from steelyard.service.rpc.dispatch import Incident
 from steelyard.service.rpc.limits import Limits, check_limits, check_size
@@ -54,6 +54,7 @@ class Plane:
     """
 
     service: Service
+    host: Host
     clock: Callable[[], int]
     impact: Impacting | None
     on_incident: Callable[[Incident], object]
@@ -68,7 +69,7 @@ class Plane:
 
         Errors: what refuses the event, PLAN-E13 when the engine has stopped.
         """
-        return Done(**(await commanded(self.service.host, make))._asdict())
+        return Done(**(await commanded(self.host, make))._asdict())
 
 
 class Cost(NamedTuple):
@@ -181,15 +182,16 @@ class ControlRoute(APIRoute):
             return Response(stored.body, stored.status, headers, media_type=stored.media_type)
 
         async def do() -> Response:
+            kept: Stored | None = None
             try:
-                answer = await _answered(plane, inner, request, instance, session.key_id)
-            except BaseException:
-                # Only a loop that ends comes here: nobody is told of this write any more.
-                answer = Response(b"", 503)
-                raise
+                answer = await inner(request)
+            except Exception as error:
+                answer = _failed(plane, error, request, instance, session.key_id)
+                if _has_begun(error, answer):
+                    kept = _stored(answer)
+            else:
+                kept = _stored(answer)
             finally:
-                media_type = answer.headers.get("content-type", "")
-                kept = Stored(answer.status_code, bytes(answer.body), media_type)
                 plane.idempotency.finish(session.key_id, route, key, kept)
             return answer
 
@@ -197,6 +199,18 @@ class ControlRoute(APIRoute):
         plane.tasks.add(task)
         task.add_done_callback(plane.tasks.discard)
         return await asyncio.shield(task)
+
+
+def _has_begun(error: Exception, answer: Response) -> bool:
+    """Return whether a write that failed stays so under its key: its fields fitted, and something decided."""
+    code = error.code if isinstance(error, SteelyardError) else ""
+    is_unfit = isinstance(error, RequestValidationError) or code.startswith(("PLAN-E04", "QUAN-"))
+    return not is_unfit and answer.status_code != 503
+
+
+def _stored(answer: Response) -> Stored:
+    media_type = answer.headers.get("content-type", "")
+    return Stored(answer.status_code, bytes(answer.body), media_type)
 
 
 async def _session(plane: Plane, request: Request, address: str, time_us: int) -> Session:

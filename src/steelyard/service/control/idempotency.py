@@ -2,8 +2,8 @@
 
 A write is known by who sent it, its route and its key. While the first is at work a second one is refused;
 afterwards it gets the stored answer. What is stored is every answer of a write that began, refusals of the
-engine included, but for 503: there nothing was done. Answers are kept for a day, the newest so many of each
-key: who floods, forgets its own.
+engine included. Fields that do not fit are mended under the same key, and after a 503 nothing was done: neither
+is stored. Answers are kept for a day, the newest so many of each person: who floods, forgets its own.
 """
 
 from __future__ import annotations
@@ -82,10 +82,10 @@ class Idempotency:
             )  # fmt: skip
         return entry.answer
 
-    def finish(self, person: str, route: str, key: str, answer: Stored) -> None:
-        """Keep the answer of a write that began; one of 503 was not done, so it is forgotten."""
+    def finish(self, person: str, route: str, key: str, answer: Stored | None) -> None:
+        """Keep the answer of a write; None for one that was not begun or not done: it is forgotten."""
         own = self._of[person]
-        if answer.status == 503:
+        if answer is None:
             del own[route, key]
         else:
             own[route, key].answer = answer

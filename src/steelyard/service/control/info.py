@@ -38,7 +38,7 @@ class ServiceInfo(Reading):
 )  # fmt: skip
 async def get_service(request: Request, asks: Asks) -> Response:
     """Return what the service says of itself to anybody."""
-    host = asks.plane.service.host
+    host = asks.plane.host
     engine = host.engine
     return read(
         request,
@@ -57,4 +57,4 @@ async def get_service(request: Request, asks: Asks) -> Response:
 )  # fmt: skip
 async def get_journal(request: Request, asks: Asks) -> Response:
     """Return the first and the last event, what is durable, and the snapshots. Errors: JOUR-…."""
-    return read(request, await span_of(asks.plane.service.host))
+    return read(request, await span_of(asks.plane.host))

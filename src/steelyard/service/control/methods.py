@@ -70,7 +70,7 @@ async def list_methods(request: Request, asked: Annotated[Paged, Query()], asks:
     page, key = page_by(library.names(), str, asked, "methods")
     link = asked.link(request, "methods", key)
     items = [_told(library.get(name)) for name in page]
-    engine = asks.plane.service.host.engine
+    engine = asks.plane.host.engine
     found = MethodPage(**as_of(engine), items=items, next=link)
     return read(request, found, link=link)
 
@@ -87,7 +87,7 @@ async def get_method(
     plain: dict[str, Any] = msgspec.to_builtins(document)
     whole = {name: plain[name] for name in ("source", "units", "parameters", "rules")}
     told = _told(document).model_dump()
-    return read(request, MethodRead(**as_of(asks.plane.service.host.engine), **told, **whole))
+    return read(request, MethodRead(**as_of(asks.plane.host.engine), **told, **whole))
 
 
 @router.get(
@@ -97,7 +97,7 @@ async def get_method(
 async def list_versions(request: Request, method: MethodName, asks: Asks) -> Response:
     """Return the versions of a method. Errors: TERM-E16."""
     items = [_told(each) for each in documents().versions(method)]
-    return read(request, Versions(**as_of(asks.plane.service.host.engine), items=items))
+    return read(request, Versions(**as_of(asks.plane.host.engine), items=items))
 
 
 def _told(document: MethodDocument) -> MethodTold:

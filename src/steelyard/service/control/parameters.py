@@ -64,7 +64,7 @@ class Parameters(Reading):
 )  # fmt: skip
 async def get_parameters(request: Request, asks: Annotated[Asking, Depends(asking)]) -> Response:
     """Return the tree of all parameters."""
-    engine = asks.plane.service.host.engine
+    engine = asks.plane.host.engine
     method = engine.method
     return read(
         request,

@@ -181,7 +181,7 @@ async def impact(body: ImpactAsked, asks: Asks) -> Response:
 
 async def impact_of(asks: Asking, edits: list[ParameterEdit]) -> Impact:
     """Return what edits would do. Errors: PLAN-E14, and those of the method for a value that does not fit."""
-    method = asks.plane.service.host.engine.method
+    method = asks.plane.host.engine.method
     method.with_parameters((edit.path, edit.value_json) for edit in edits)
     if asks.plane.impact is None:
         raise no_other_state()

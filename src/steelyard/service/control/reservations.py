@@ -65,7 +65,7 @@ class ReserveAsked(Asked):
 async def reserve_order(account: AccountName, body: ReserveAsked, asks: Asks) -> Response:
     """Return the reservation. Errors: as of `commanding.set_aside`."""
     found = await set_aside(
-        asks.plane.service.host, account, body.order, body.instrument, body.quantity, body.price,
+        asks.plane.host, account, body.order, body.instrument, body.quantity, body.price,
         body.life_us,
     )  # fmt: skip
     return written(
@@ -83,7 +83,7 @@ async def reserve_order(account: AccountName, body: ReserveAsked, asks: Asks) ->
 )  # fmt: skip
 async def confirm_order(account: AccountName, order: OrderName, asks: Asks) -> Response:
     """Return where the confirmation stands in the journal. Errors: CTRL-E04."""
-    found = await confirm(asks.plane.service.host, account, order)
+    found = await confirm(asks.plane.host, account, order)
     return written(Done(**found._asdict()))
 
 
@@ -93,5 +93,5 @@ async def confirm_order(account: AccountName, order: OrderName, asks: Asks) -> R
 )  # fmt: skip
 async def release_order(account: AccountName, order: OrderName, asks: Asks) -> Response:
     """Return where the release stands in the journal. Errors: CTRL-E04."""
-    found = await release(asks.plane.service.host, account, order)
+    found = await release(asks.plane.host, account, order)
     return done(Done(**found._asdict()))

@@ -69,8 +69,8 @@ class Service(Protocol):
     """The parts of a running service. clock: UTC microseconds."""
 
     @property
-    def host(self) -> Host:
-        """The engine in the process."""
+    def host(self) -> Any:
+        """The engine in the process: a `Host`, of which other parts of a service ask for less."""
 
     @property
     def proofs(self) -> Proving:

@@ -164,7 +164,7 @@ async def list_halts(
     request: Request, asked: Annotated[StandingAsked, Query()], asks: Asks
 ) -> Response:
     """Return a page of restrictions; of those on accounts, the ones that the key reaches."""
-    engine = asks.plane.service.host.engine
+    engine = asks.plane.host.engine
     found = _standing(asked, engine.controls.active_restrictions, engine.controls.past_restrictions)
     mine = [each for each in found if each.scope != "account" or asks.session.reaches(each.subject)]
     page, key = page_by(mine, _since, asked, "halts")
@@ -179,7 +179,7 @@ async def list_halts(
 )  # fmt: skip
 async def get_kill_switch(request: Request, asks: Asks) -> Response:
     """Return the kill switch."""
-    engine = asks.plane.service.host.engine
+    engine = asks.plane.host.engine
     on = engine.controls.kill_switch
     told = None if on is None else _restriction(on)
     return read(request, KillSwitch(**as_of(engine), is_on=on is not None, restriction=told))
@@ -193,7 +193,7 @@ async def list_overrides(
     request: Request, asked: Annotated[StandingAsked, Query()], asks: Asks
 ) -> Response:
     """Return a page of overrides."""
-    engine = asks.plane.service.host.engine
+    engine = asks.plane.host.engine
     found = _standing(asked, engine.controls.open_overrides, engine.controls.past_overrides)
     page, key = page_by(found, _since, asked, "overrides")
     link = asked.link(request, "overrides", key)
@@ -209,7 +209,7 @@ async def list_proposals(
     request: Request, asked: Annotated[StandingAsked, Query()], asks: Asks
 ) -> Response:
     """Return a page of proposals."""
-    engine = asks.plane.service.host.engine
+    engine = asks.plane.host.engine
     found = _standing(asked, engine.controls.open_proposals, engine.controls.past_proposals)
     page, key = page_by(found, _since, asked, "proposals")
     link = asked.link(request, "proposals", key)
@@ -223,7 +223,7 @@ async def list_proposals(
 )  # fmt: skip
 async def get_proposal(request: Request, proposal: Id, asks: Asks) -> Response:
     """Return a proposal. Errors: PLAN-E10."""
-    engine = asks.plane.service.host.engine
+    engine = asks.plane.host.engine
     found = _proposal(_known(asks, proposal))
     return read(request, OneProposal(**as_of(engine), **found))
 
@@ -248,7 +248,7 @@ async def list_reservations(
     request: Request, account: AccountName, asked: Annotated[Paged, Query()], asks: Asks
 ) -> Response:
     """Return a page of an account's reservations. Errors: PLAN-E10."""
-    engine = asks.plane.service.host.engine
+    engine = asks.plane.host.engine
     require_account(engine, account)
     found = [
         ReservationTold(
@@ -281,7 +281,7 @@ def _since(record: Restriction | Override | Proposal) -> int:
 
 
 def _known(asks: Asking, proposal: str) -> Proposal:
-    found = asks.plane.service.host.engine.controls.proposal(proposal)
+    found = asks.plane.host.engine.controls.proposal(proposal)
     if found is None:
         raise unknown("proposal", proposal, "see /v1/proposals")
     return found

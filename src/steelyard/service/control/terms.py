@@ -132,7 +132,7 @@ async def list_instruments(
     request: Request, asked: Annotated[InstrumentsQuestion, Query()], asks: Asks
 ) -> Response:
     """Return a page of instruments."""
-    engine = asks.plane.service.host.engine
+    engine = asks.plane.host.engine
     chosen = sorted(
         (
             each
@@ -178,7 +178,7 @@ async def get_instrument(
     asks: Asks,
 ) -> Response:
     """Return an instrument. Errors: PLAN-E10."""
-    engine = asks.plane.service.host.engine
+    engine = asks.plane.host.engine
     slot = engine.market.instrument_slots.get(instrument)
     if slot is None:
         raise unknown("instrument", instrument, "see /v1/instruments")
@@ -192,7 +192,7 @@ async def get_instrument(
 )  # fmt: skip
 async def list_assets(request: Request, asked: Annotated[Paged, Query()], asks: Asks) -> Response:
     """Return a page of assets."""
-    engine = asks.plane.service.host.engine
+    engine = asks.plane.host.engine
     names = sorted(engine.market.asset_slots)
     page, key = page_by(names, str, asked, "assets")
     link = asked.link(request, "assets", key)
