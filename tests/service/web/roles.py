@@ -113,7 +113,7 @@ class LittleReader:
         return sorted(gone)
 
     async def next(self) -> list[bytes]:
-        while not self.waiting:
+        while not self.waiting and not self.is_closed:
             self.told.clear()
             await self.told.wait()
         found, self.waiting = list(self.waiting.values()), {}
@@ -121,7 +121,9 @@ class LittleReader:
 
     def close(self) -> None:
         self.is_closed = True
-        self.hub.readers.remove(self)
+        self.told.set()
+        if self in self.hub.readers:
+            self.hub.readers.remove(self)
 
 
 class LittleHub:
@@ -147,8 +149,17 @@ class LittlePast:
     def __init__(self) -> None:
         self.asked: list[tuple[bytes, str, int, str]] = []
 
-    async def ask(self, raw: bytes, session: Session, as_of_seq: int, address: str) -> bytes:
-        self.asked.append((raw, session.key_id, as_of_seq, address))
+    async def ask(
+        self,
+        raw: bytes,
+        session: Session,
+        as_of_seq: int | None,
+        address: str,
+        *,
+        reader: Any = None,
+    ) -> bytes:
+        assert reader
+        self.asked.append((raw, session.key_id, as_of_seq or 0, address))
         await asyncio.sleep(0)
         request = msgspec.json.decode(raw)
         return msgspec.json.encode(
@@ -160,7 +171,10 @@ class LittlePast:
             }
         )
 
-    async def channel(self, name: str, _session: Session, as_of_seq: int) -> bytes | None:
+    async def channel(
+        self, name: str, _session: Session, as_of_seq: int, *, reader: Any = None
+    ) -> bytes | None:
+        assert reader
         await asyncio.sleep(0)
         return note(name, {"type": "snapshot", "past": as_of_seq})
 

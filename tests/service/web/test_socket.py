@@ -151,6 +151,17 @@ def test_WEBT_012_subscriptions_are_told_and_ended() -> None:
     run(story)
 
 
+def test_WEBT_012_where_nothing_is_published_any_more_the_connection_is_closed() -> None:
+    async def story() -> None:
+        async with venue() as v, v.connect() as socket:
+            await ask(socket, "public/subscribe", {"channels": ["health.raw"]})
+            await socket.recv()
+            v.hub.readers[0].close()
+            assert await closed_with(socket) == 1013
+
+    run(story)
+
+
 def test_WEBT_013_a_heartbeat_is_sent_and_a_silent_client_is_closed() -> None:
     async def story() -> None:
         async with venue(heartbeat_s_min=1) as v, v.connect() as socket:

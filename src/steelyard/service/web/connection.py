@@ -37,7 +37,7 @@ Work = Callable[[], Coroutine[Any, Any, None]]
 
 HEARTBEAT = b'{"jsonrpc":"2.0","method":"heartbeat","params":{"type":"heartbeat"}}'
 TEST_REQUEST = b'{"jsonrpc":"2.0","method":"heartbeat","params":{"type":"test_request"}}'
-NORMAL = 1000
+NORMAL, TRY_LATER = 1000, 1013
 _numbers = count(1)
 
 
@@ -145,7 +145,7 @@ class Connection:
         session = self.session()
 
         async def make() -> bytes:
-            return await asked.ask(raw, session, seq, self.address) or b""
+            return await asked.ask(raw, session, seq, self.address, reader=self.name) or b""
 
         return Elsewhere(make, None)
 
@@ -305,7 +305,9 @@ class Connection:
                 if seq is None or self.service.rewind is None or self.as_of != seq:
                     return
                 try:
-                    note = await self.service.rewind.channel(name, self.session(), seq)
+                    note = await self.service.rewind.channel(
+                        name, self.session(), seq, reader=self.name
+                    )
                 except SteelyardError as error:
                     tell("past_channel_refused", connection=self.name, code=error.code)
                     continue
@@ -319,6 +321,9 @@ class Connection:
         """Take notifications; no more before those are written."""
         while True:
             frames = await reader.next()
+            if not frames:  # the hub has closed it: nothing will be told any more
+                self.close(TRY_LATER, "nothing is published any more")
+                return
             if self.as_of is None:
                 self._notes.extend(frames)
                 self._wake.set()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Protocol
 
 from steelyard.service.access.session import Session
@@ -31,7 +31,7 @@ class ReaderSeam(Protocol):
         """Return the names that are no longer subscribed; None is all."""
 
     async def next(self) -> list[bytes]:
-        """Return what is to be sent, in order, once there is something."""
+        """Return what is to be sent, in order, once there is something; nothing once it is closed."""
 
     def close(self) -> None:
         """Forget the reader."""
@@ -47,10 +47,24 @@ class HubSeam(Protocol):
 class RewindSeam(Protocol):
     """The second process, that answers as of other events."""
 
-    async def ask(self, raw: bytes, session: Session, as_of_seq: int, address: str) -> bytes | None:
-        """Return the answer to a request as of an event, None where none is wanted."""
+    async def ask(
+        self,
+        raw: bytes,
+        session: Session,
+        as_of_seq: int,
+        address: str,
+        *,
+        reader: Hashable | None = None,
+    ) -> bytes | None:
+        """Return the answer to a request as of an event, None where none is wanted.
 
-    async def channel(self, name: str, session: Session, as_of_seq: int) -> bytes | None:
+        The transport has taken its credits already. reader: whose question it is; of one reader, questions of an
+        instant that it has left may be dropped.
+        """
+
+    async def channel(
+        self, name: str, session: Session, as_of_seq: int, *, reader: Hashable | None = None
+    ) -> bytes | None:
         """Return a channel's snapshot as of an event, None where it had none."""
 
     async def seq_at(self, time_us: int) -> int:
