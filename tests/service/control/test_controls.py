@@ -118,16 +118,16 @@ def test_PLAN_042_parameters_change_by_two_persons_at_their_time(fresh: Desk) ->
             "effective_us": effective_us}  # fmt: skip
     name = fresh.do("risk", "/proposals", body).json()["id"]
     path = f"/proposals/{name}"
-    told = fresh.ask("reader", path).json()
+    told = fresh.ask("risk", path).json()
     assert (told["state"], told["author"], told["approver"]) == ("proposed", "risk", None)
     assert told["changes"] == [{"path": RANGE, "base": 150_000, "value": 200_000}]
     assert told["effective_us"] == effective_us
     check_problem(fresh.do("risk", f"{path}/approve", {}), 403, "ACCS-E53")
     assert fresh.do("admin", f"{path}/approve", {}).status_code == 201
-    assert fresh.ask("reader", path).json()["state"] == "approved"
+    assert fresh.ask("risk", path).json()["state"] == "approved"
     before = fresh.ask("reader", "/parameters").json()["digest"]
     _pass(fresh, SECOND_US)
-    told = fresh.ask("reader", path).json()
+    told = fresh.ask("risk", path).json()
     assert (told["state"], told["approver"]) == ("applied", "admin")
     assert fresh.ask("reader", "/parameters").json()["digest"] != before
     assert fresh.engine.method.underlying_rules("BTC").range_ppm == 200_000
@@ -139,7 +139,7 @@ def test_PLAN_042_the_author_does_not_approve_and_anyone_rejects(fresh: Desk) ->
     name = fresh.do("admin", "/proposals", body).json()["id"]
     check_problem(fresh.do("admin", f"/proposals/{name}/approve", {}), 403, "CTRL-E06")
     assert fresh.do("risk", f"/proposals/{name}/reject", {"reason": "no"}).status_code == 201
-    listed = fresh.ask("reader", "/proposals?standing=ended").json()["items"]
+    listed = fresh.ask("risk", "/proposals?standing=ended").json()["items"]
     assert [(each["id"], each["state"]) for each in listed] == [(name, "rejected")]
     assert fresh.engine.method.underlying_rules("BTC").range_ppm != 200_000
 

@@ -206,9 +206,8 @@ async def list_accounts(
 ) -> Response:
     """Return a page of margin units, filtered and sorted."""
     engine = asks.plane.host.engine
-    roster: Roster = asks.plane.stores.setdefault("roster", Roster(engine))
     chosen = Filter(asked.state, asked.mode, asked.owner, asks.session.accounts)
-    names, key = roster.page(chosen, asked.sort, asked.after("accounts"), asked.limit)
+    names, key = roster_of(asks).page(chosen, asked.sort, asked.after("accounts"), asked.limit)
     link = asked.link(request, "accounts", key)
     rows = [_row(engine, name) for name in names]
     return read(request, AccountPage(**as_of(engine), items=rows, next=link), link=link)
@@ -236,8 +235,7 @@ async def get_account(request: Request, account: AccountName, asks: Asks) -> Res
     """Return an account. Errors: PLAN-E10."""
     engine = asks.plane.host.engine
     require_account(engine, account)
-    roster: Roster = asks.plane.stores.setdefault("roster", Roster(engine))
-    names = roster.of_owner(account)
+    names = roster_of(asks).of_owner(account)
     units = [_unit(engine, name) for name in names]
     return read(
         request,
@@ -328,6 +326,15 @@ async def _transfer(asks: Asking, account: str, source: str, target: str, body: 
             )
         )
     )
+
+
+def roster_of(asks: Asking) -> Roster:
+    """Return the margin units of the engine, gathered once for all who ask."""
+    stores = asks.plane.stores
+    if "roster" not in stores:
+        stores["roster"] = Roster(asks.plane.host.engine)
+    found: Roster = stores["roster"]
+    return found
 
 
 def require_account(engine: Engine, account: str) -> None:

@@ -10,7 +10,7 @@ from pydantic import Field, JsonValue
 
 from steelyard.engine.reservations import reservations_of
 from steelyard.quantities import from_units
-from steelyard.service.control.accounts import AccountName, require_account
+from steelyard.service.control.accounts import AccountName, require_account, roster_of
 from steelyard.service.control.answers import as_of, read
 from steelyard.service.control.asking import Paged, page_by
 from steelyard.service.control.controls import Id
@@ -19,7 +19,6 @@ from steelyard.service.control.guard import Asking, ControlRoute, asking, stated
 from steelyard.service.control.proposals import Impact, impact_of
 from steelyard.service.control.shapes import Amount, Page, Reading, Seq, TimeUs, Told, amount
 from steelyard.service.control.telling import described
-from steelyard.terms.account import owner_of
 from steelyard.terms.controls import (
     ControlState,
     HaltKind,
@@ -202,7 +201,7 @@ async def list_overrides(
 
 
 @router.get(
-    "/proposals", openapi_extra=stated("read", credits=20),
+    "/proposals", openapi_extra=stated("risk", "every", credits=20),
     **described("listProposals", "Changes of parameters, oldest first", ProposalPage),
 )  # fmt: skip
 async def list_proposals(
@@ -218,7 +217,7 @@ async def list_proposals(
 
 
 @router.get(
-    "/proposals/{proposal}", openapi_extra=stated("read", credits=5),
+    "/proposals/{proposal}", openapi_extra=stated("risk", "every", credits=5),
     **described("getProposal", "One change of parameters", OneProposal),
 )  # fmt: skip
 async def get_proposal(request: Request, proposal: Id, asks: Asks) -> Response:
@@ -255,8 +254,8 @@ async def list_reservations(
             unit=each.unit, order=each.order, instrument=each.instrument, expires_us=each.expires_us,
             quantity=amount(from_units(each.quantity, _lot_exponent(engine, each.instrument))),
         )
-        for each in reservations_of(engine)
-        if owner_of(each.unit) == account
+        for unit in roster_of(asks).of_owner(account)
+        for each in reservations_of(engine, unit)
     ]  # fmt: skip
     name = f"reservations of {account}"
     page, key = page_by(found, lambda each: [each.unit, each.order], asked, name)
