@@ -70,7 +70,6 @@ function Rows({ rows }: { rows: readonly Compared[] }) {
                 <th scope="col" className="num is-wide">
                   Equity
                 </th>
-                <th scope="col">In</th>
               </tr>
             </thead>
             <tbody>
@@ -130,7 +129,10 @@ function Row({ row, isOwn = false }: { row: Compared; isOwn?: boolean }) {
   return (
     <tr className={isOwn ? "compare-own" : undefined}>
       <th scope="row">
-        {isOwn ? "This venue" : row.method} <span className="unit">{row.version}</span>
+        {isOwn ? "This venue" : row.method}{" "}
+        <span className="unit" title={`amounts in ${row.currency}`}>
+          {row.version} {row.currency}
+        </span>
       </th>
       <td className="compare-bars" aria-hidden="true">
         {value != null && (
@@ -145,7 +147,6 @@ function Row({ row, isOwn = false }: { row: Compared; isOwn?: boolean }) {
       <td className="num">{amount(row.initial_margin)}</td>
       <td className="num">{amount(row.maintenance_margin)}</td>
       <td className="num is-wide">{amount(row.equity)}</td>
-      <td>{row.currency}</td>
     </tr>
   );
 }

@@ -3,7 +3,7 @@
 import { useState } from "react";
 import { NONE, price, signed } from "../../format/numbers";
 import { Empty, Shown } from "../../parts";
-import type { CriticalView } from "../../wire";
+import type { CriticalView, RootView } from "../../wire";
 import { toNumber } from "./amounts";
 import { useRefreshed } from "./asking";
 import { distance, ladderOf, nearest } from "./ladder";
@@ -47,7 +47,9 @@ export function Critical() {
 function Ladders({ views }: { views: readonly CriticalView[] }) {
   const [isWhole, setWhole] = useState(false);
   const sorted = [...views].sort((a, b) => closeness(a) - closeness(b));
-  const shown = isWhole ? sorted : sorted.slice(0, AT_FIRST);
+  const turning = sorted.filter((view) => view.liquidation.length + view.bankruptcy.length > 0);
+  const still = sorted.filter((view) => !turning.includes(view));
+  const shown = isWhole ? turning : turning.slice(0, AT_FIRST);
   const first = nearest(views);
   return (
     <>
@@ -71,11 +73,12 @@ function Ladders({ views }: { views: readonly CriticalView[] }) {
           </li>
         ))}
       </ul>
-      {sorted.length > AT_FIRST && (
+      {turning.length > AT_FIRST && (
         <button type="button" className="button is-quiet" onClick={() => setWhole(!isWhole)}>
-          {isWhole ? "Show the nearest only" : `Show all ${sorted.length} underlyings`}
+          {isWhole ? "Show the nearest only" : `Show all ${turning.length} underlyings`}
         </button>
       )}
+      {still.length > 0 && <Still views={still} />}
       <p className="legend ladder-legend">
         <span>
           <i className="ladder-key is-index" /> present price
@@ -102,6 +105,30 @@ function closeness(view: CriticalView): number {
 const percentAway = (move: number | null): string =>
   move === null ? NONE : `${signed(move * 100, Math.abs(move) < 0.1 ? 2 : 1)} %`;
 
+/** Underlyings whose price alone changes no verdict, or that cannot be looked at. */
+function Still({ views }: { views: readonly CriticalView[] }) {
+  const silent = views.filter((view) => view.reason);
+  const calm = views.filter((view) => !view.reason);
+  return (
+    <div className="still muted">
+      {calm.length > 0 && (
+        <p title={calm.map((view) => view.words.join("; ")).join("\n")}>
+          {calm.some((view) => view.is_liquidatable)
+            ? "No price alone ends it"
+            : "No price alone liquidates or bankrupts it"}
+          , from a hundred-thousandth to ten times the present one:{" "}
+          {calm.map((view) => view.instrument || view.underlying).join(", ")}.
+        </p>
+      )}
+      {silent.map((view) => (
+        <p key={`${view.underlying} ${view.instrument}`}>
+          {view.instrument || view.underlying}: {view.reason}.
+        </p>
+      ))}
+    </div>
+  );
+}
+
 function Rung({ view }: { view: CriticalView }) {
   const ladder = ladderOf(view);
   const all = [...view.liquidation, ...view.bankruptcy].length;
@@ -117,10 +144,10 @@ function Rung({ view }: { view: CriticalView }) {
         <h3>{view.instrument || view.underlying}</h3>
         <span className="muted">
           {price(toNumber(view.reference))} <span className="unit">USD</span>
-          {view.is_liquidatable && <strong className="bad"> liquidatable now</strong>}
         </span>
+        {view.is_liquidatable && <strong className="bad">liquidatable now</strong>}
       </div>
-      {ladder ? (
+      {ladder && (
         <div className="ladder" role="img" aria-label={view.words.join("; ")}>
           <div className="ladder-track" />
           {ladder.liquidatable.map(([from, to]) => (
@@ -137,8 +164,6 @@ function Rung({ view }: { view: CriticalView }) {
           ))}
           <i className="ladder-mark is-index" style={at(ladder.index.at)} />
         </div>
-      ) : (
-        <p className="muted">{view.reason || "no price to begin from"}</p>
       )}
       <dl className="rung-prices">
         <Priced name="Liquidated below" text={view.liquidation_below} view={view} />
@@ -147,20 +172,24 @@ function Rung({ view }: { view: CriticalView }) {
         <Priced name="Bankrupt above" text={view.bankruptcy_above} view={view} />
       </dl>
       {all > named && (
-        <p className="muted rung-words">
-          All prices at which it turns:{" "}
-          {view.liquidation
-            .map((root) => `${price(toNumber(root.price))} ${root.direction}`)
-            .join(", ") || "none"}
-          {view.bankruptcy.length > 0 &&
-            `; bankrupt ${view.bankruptcy.map((root) => `${price(toNumber(root.price))} ${root.direction}`).join(", ")}`}
-        </p>
-      )}
-      {ladder && named === 0 && (
-        <p className="muted rung-words">{view.reason || view.words.join("; ")}.</p>
+        <p className="muted rung-words">All prices at which it turns: {turns(view)}.</p>
       )}
     </div>
   );
+}
+
+function turns(view: CriticalView): string {
+  const said = (roots: readonly RootView[]) =>
+    roots
+      .map(
+        ({ price: at, direction }) =>
+          `${price(toNumber(at))} ${direction === "falling" ? "and below" : "and above"}`,
+      )
+      .join(", ");
+  const parts = [];
+  if (view.liquidation.length) parts.push(`liquidated at ${said(view.liquidation)}`);
+  if (view.bankruptcy.length) parts.push(`bankrupt at ${said(view.bankruptcy)}`);
+  return parts.join("; ");
 }
 
 function Priced({ name, text, view }: { name: string; text: string | null; view: CriticalView }) {

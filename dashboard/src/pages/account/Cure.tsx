@@ -19,8 +19,8 @@ export function Cure() {
   const { unit, told } = useUnit();
   const { state } = told.account;
   const isSeen = useIsSeen();
-  const [level, setLevel] = useState<Level>("maintenance");
-  const [wanted, setWanted] = useState<string>("1.1");
+  const [level, setLevel] = useState<Level>("initial");
+  const [wanted, setWanted] = useState<string>("1");
   const cure = useOnDemand("private/cure", { account: unit, level, wanted: Number(wanted) });
   const begun = useRef("");
   const { ask: start, isAsking, result } = cure;

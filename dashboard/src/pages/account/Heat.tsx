@@ -1,7 +1,7 @@
 /** What the unit would win or lose at moved prices and volatilities, and which cell binds. */
 
 import { useMemo, useState } from "react";
-import { compact, fixed, NONE, price, signed } from "../../format/numbers";
+import { fixed, NONE, price, signed } from "../../format/numbers";
 import { axis, EChart, Empty, type Palette, Shown, tooltip } from "../../parts";
 import type { UnderlyingMatrix, UnitMatrix } from "../../wire";
 import { useRefreshed } from "./asking";
@@ -147,9 +147,9 @@ function Binding({ own }: { own: UnderlyingMatrix | null }) {
 }
 
 const moveText = (move: { share: number; move: number | null }): string =>
-  move.move === null
-    ? `${signed(move.share * 100)} %`
-    : `${signed(move.move * 100, Math.abs(move.move * 100) % 1 > 0.01 ? 1 : 0)} %`;
+  `${signed(Number(((move.move ?? move.share) * 100).toFixed(1)), isWhole(move.move ?? move.share) ? 0 : 1)} %`;
+
+const isWhole = (share: number): boolean => Math.abs(share * 100 - Math.round(share * 100)) < 0.05;
 
 function Chart({ sheet, own }: { sheet: Sheet; own: UnderlyingMatrix | null }) {
   const words = own
@@ -192,9 +192,7 @@ function mapOption(
     }),
     yAxis: axis(colours, {
       type: "category",
-      data: [...VOLATILITIES]
-        .reverse()
-        .map((each) => VOLATILITY_WORDS[each].replace("Volatility ", "Vol. ")),
+      data: [...VOLATILITIES].reverse().map((each) => `Vol. ${each}`),
       axisTick: { show: false },
       splitLine: { show: false },
     }),
@@ -213,18 +211,30 @@ function mapOption(
           y,
           itemStyle: {
             color: tint(cell.profit / most, colours),
-            borderColor: cell.isBinding ? colours.text : colours.panel,
-            borderWidth: cell.isBinding ? 2.5 : 1,
+            borderColor: colours.panel,
+            borderWidth: 1,
           },
         })),
         label: {
           show: true,
           color: colours.text,
           fontSize: 10,
-          formatter: (event: { data: { cell: Cell } }) => compact(event.data.cell.profit),
+          formatter: (event: { data: { cell: Cell } }) => short(event.data.cell.profit),
         },
         labelLayout: { hideOverlap: true },
         emphasis: { itemStyle: { borderColor: colours.accent, borderWidth: 2 } },
+      },
+      {
+        // The frame of the cell that binds, above its neighbours.
+        type: "heatmap",
+        silent: true,
+        z: 5,
+        data: cells
+          .filter(({ cell }) => cell.isBinding)
+          .map(({ x, y, cell }) => ({
+            value: [x, y, cell.profit],
+            itemStyle: { color: "transparent", borderColor: colours.text, borderWidth: 3 },
+          })),
       },
     ],
   };
@@ -244,6 +254,19 @@ function tipText(
     `P&L ${fixed(cell.profit, 2)} USD${cell.weight < 1 ? `, counted at ${fixed(cell.weight * 100)} %` : ""}`,
     ...(cell.isBinding ? ["this cell binds"] : []),
   ].join("\n");
+}
+
+/** Three digits, for a cell: −36.5k, 128, 0.42. */
+function short(value: number): string {
+  const size = Math.abs(value);
+  for (const [scale, word] of [
+    [1e9, "B"],
+    [1e6, "M"],
+    [1e3, "k"],
+  ] as const) {
+    if (size >= scale) return fixed(value / scale, size >= 100 * scale ? 0 : 1) + word;
+  }
+  return fixed(value, size >= 100 || size === 0 ? 0 : size >= 1 ? 1 : 2);
 }
 
 /** A ground between the panel's and red or green, on which the text stays readable. */

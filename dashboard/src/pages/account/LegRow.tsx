@@ -6,6 +6,7 @@ import { day } from "../../format/times";
 import { Icon, TextField } from "../../parts";
 import type { InstrumentView } from "../../wire";
 import { type Fault, type Leg, plain, search, unitOf } from "./trade";
+import { useUnit } from "./unit";
 
 const FOUND_MAX = 40;
 
@@ -80,9 +81,11 @@ function Instrument({
   const [text, setText] = useState<string | null>(null);
   const [active, setActive] = useState(0);
   const isOpen = text !== null;
+  const { positions } = useUnit();
+  const held = useMemo(() => new Set(positions.map((each) => each.instrument_name)), [positions]);
   const found = useMemo(
-    () => (isOpen ? search(text, instruments, FOUND_MAX) : []),
-    [isOpen, text, instruments],
+    () => (isOpen ? search(text, instruments, held, FOUND_MAX) : []),
+    [isOpen, text, instruments, held],
   );
   const open = () => {
     setText("");
@@ -152,7 +155,10 @@ function Instrument({
               onClick={() => take(each)}
             >
               <span>{each.instrument_name}</span>
-              <span className="muted">{kindWords(each)}</span>
+              <span className="muted">
+                {held.has(each.instrument_name) && "held, "}
+                {kindWords(each)}
+              </span>
             </div>
           ))}
           {found.length === 0 && <p className="muted combo-none">No instrument has these words</p>}

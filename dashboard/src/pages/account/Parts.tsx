@@ -1,11 +1,11 @@
 /** Why the requirement is what it is: parts that sum exactly, each opened into its legs. */
 
 import { Fragment, useState } from "react";
-import { exact, percent } from "../../format/numbers";
+import { count, exact, percent } from "../../format/numbers";
 import { title, words } from "../../format/words";
 import { Empty, Icon, Shown } from "../../parts";
 import type { BranchView, Explained } from "../../wire";
-import { inPieces, toNumber } from "./amounts";
+import { fromMicro, inPieces, toNumber } from "./amounts";
 import type { Asked } from "./asking";
 import { useUnit } from "./unit";
 import { byUnderlying, isExact, type Level, waterfallOf, waterfallWords } from "./waterfall";
@@ -47,9 +47,15 @@ function Waterfall({ explained }: { explained: Explained }) {
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
   const { parts, initial_margin: initial, maintenance_margin: keep } = explained;
   const total = level === "initial" ? initial : keep;
-  const balance = toNumber(
-    level === "initial" ? told.account.initial_balance : told.account.maintenance_balance,
-  );
+  // Balances of the event that the parts are of, where the answer has them.
+  const numbers = explained.unit?.numbers;
+  const initialBalance = numbers
+    ? fromMicro(numbers.initial_balance_micro)
+    : told.account.initial_balance;
+  const keepBalance = numbers
+    ? fromMicro(numbers.maintenance_balance_micro)
+    : told.account.maintenance_balance;
+  const balance = toNumber(level === "initial" ? initialBalance : keepBalance);
   const shown = parts.map((part) => ({ name: part.name, amount: toNumber(part[level]) }));
   const drawn = waterfallOf(shown, toNumber(total), balance);
   const whole = toNumber(total);
@@ -110,8 +116,8 @@ function Waterfall({ explained }: { explained: Explained }) {
             <tr>
               <th scope="row">Margin balance</th>
               <Bar bar={drawn.balance ?? { from: 0, to: 0 }} kind="balance" />
-              <Amount text={told.account.initial_balance} />
-              <Amount text={told.account.maintenance_balance} />
+              <Amount text={initialBalance} />
+              <Amount text={keepBalance} />
               <td className="is-wide" />
             </tr>
           </tfoot>
@@ -119,7 +125,8 @@ function Waterfall({ explained }: { explained: Explained }) {
       </div>
       {isSummed ? (
         <p className="account-pad muted" data-testid="exact">
-          Checked here: legs sum to their part and parts to the requirement, to the last digit.
+          Checked here: legs sum to their part and parts to the requirement, to the last digit. As
+          of event {count(explained.as_of_seq)}.
         </p>
       ) : (
         <p className="account-pad bad" role="alert">

@@ -19,6 +19,7 @@ export function Positions({ explained }: { explained: Explained | null }) {
     () => holdingsOf(positions, explained?.parts ?? null, requirement).sort(byWeight),
     [positions, explained, requirement],
   );
+  const hasOptions = positions.some((each) => each.kind === "option");
   return (
     <>
       {rows.length === 0 ? (
@@ -51,20 +52,12 @@ export function Positions({ explained }: { explained: Explained | null }) {
                 <th scope="col" className="num">
                   Delta
                 </th>
-                <th scope="col" className="num">
-                  Gamma <span className="unit">per USD</span>
-                </th>
-                <th scope="col" className="num">
-                  Vega <span className="unit">USD a point</span>
-                </th>
-                <th scope="col" className="num">
-                  Theta <span className="unit">USD a day</span>
-                </th>
+                {hasOptions && <OptionHeads />}
               </tr>
             </thead>
             <tbody>
               {rows.map((row) => (
-                <Row key={row.position.instrument_name} row={row} />
+                <Row key={row.position.instrument_name} row={row} hasOptions={hasOptions} />
               ))}
             </tbody>
           </table>
@@ -78,7 +71,37 @@ export function Positions({ explained }: { explained: Explained | null }) {
   );
 }
 
-function Row({ row }: { row: Holding }) {
+function OptionHeads() {
+  return (
+    <>
+      <th scope="col" className="num">
+        Gamma <span className="unit">per USD</span>
+      </th>
+      <th scope="col" className="num">
+        Vega <span className="unit">USD a point</span>
+      </th>
+      <th scope="col" className="num">
+        Theta <span className="unit">USD a day</span>
+      </th>
+    </>
+  );
+}
+
+function OptionGreeks({
+  of,
+}: {
+  of: { gamma: number | null; vega: number | null; theta: number | null };
+}) {
+  return (
+    <>
+      <td className="num">{greek(of.gamma, 6)}</td>
+      <td className="num">{greek(of.vega, 2)}</td>
+      <td className="num">{greek(of.theta, 2)}</td>
+    </>
+  );
+}
+
+function Row({ row, hasOptions }: { row: Holding; hasOptions: boolean }) {
   const { position, notional, share } = row;
   const profit = position.floating_profit_loss;
   return (
@@ -114,9 +137,7 @@ function Row({ row }: { row: Holding }) {
         {share === null ? NONE : percent(share, 1)}
       </td>
       <td className="num">{greek(position.delta)}</td>
-      <td className="num">{greek(position.gamma, 6)}</td>
-      <td className="num">{greek(position.vega, 2)}</td>
-      <td className="num">{greek(position.theta, 2)}</td>
+      {hasOptions && <OptionGreeks of={position} />}
     </tr>
   );
 }
@@ -135,11 +156,12 @@ function greek(value: number | null, digits = GREEK_DIGITS): string {
 }
 
 function Greeks() {
-  const { summary } = useUnit();
+  const { summary, positions } = useUnit();
   const indices = useIndices();
   if (!summary) return null;
   const rows = totalsOf(summary);
   if (rows.length === 0) return null;
+  const hasOptions = positions.some((each) => each.kind === "option");
   return (
     <div>
       <h3>Greeks by underlying</h3>
@@ -155,15 +177,7 @@ function Greeks() {
               <th scope="col" className="num">
                 Delta <span className="unit">USD</span>
               </th>
-              <th scope="col" className="num">
-                Gamma <span className="unit">per USD</span>
-              </th>
-              <th scope="col" className="num">
-                Vega <span className="unit">USD a point</span>
-              </th>
-              <th scope="col" className="num">
-                Theta <span className="unit">USD a day</span>
-              </th>
+              {hasOptions && <OptionHeads />}
             </tr>
           </thead>
           <tbody>
@@ -176,9 +190,7 @@ function Greeks() {
                     ? NONE
                     : fixed(row.delta * (indices[row.underlying] ?? Number.NaN))}
                 </td>
-                <td className="num">{greek(row.gamma, 6)}</td>
-                <td className="num">{greek(row.vega, 2)}</td>
-                <td className="num">{greek(row.theta, 2)}</td>
+                {hasOptions && <OptionGreeks of={row} />}
               </tr>
             ))}
           </tbody>

@@ -322,7 +322,13 @@ function Most({
       if (most > 0n) {
         const quantity = quantityOf(most, instrument);
         onLegs(legs.map((each) => (each.id === leg.id ? { ...each, quantity } : each)));
-        setSaid(`${quantity} ${unitOf(instrument)} is the most; one lot more is not covered.`);
+        setSaid(
+          `${quantity} ${unitOf(instrument)} is the most: ${
+            "lots" in limit && most === limit.lots
+              ? "the position limit"
+              : "one lot more is not covered"
+          }.`,
+        );
       } else {
         setSaid("Not even one lot leaves the initial requirement covered.");
       }

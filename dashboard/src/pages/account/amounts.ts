@@ -13,6 +13,12 @@ export function unitsOf(text: string, scale: number): bigint {
   return sign ? -units : units;
 }
 
+/** Whole micro-USDC as an exact decimal. */
+export function fromMicro(micro: number): string {
+  const digits = String(Math.abs(micro)).padStart(7, "0");
+  return `${micro < 0 ? "-" : ""}${digits.slice(0, -6)}.${digits.slice(-6)}`;
+}
+
 /** The scale that holds each of these decimals exactly. */
 export function scaleOf(texts: readonly string[]): number {
   let scale = 0;

@@ -84,6 +84,6 @@ export function horizonWords(days: number): string {
 /** Volatility moves in words. */
 export const VOLATILITY_WORDS: Record<Volatility, string> = {
   up: "Volatility up",
-  same: "unchanged",
+  same: "Unchanged",
   down: "Volatility down",
 };

@@ -109,22 +109,30 @@ export function sizesOf(legs: readonly Leg[], known: Known): Record<string, numb
   return Object.keys(sizes).length ? sizes : null;
 }
 
-/** The names that have every word of the search, the shortest first. */
+/** The instruments that have every word of the search: those held first, then perpetuals, then by expiry. */
 export function search(
   text: string,
   instruments: readonly InstrumentView[],
+  held: ReadonlySet<string>,
   most: number,
 ): InstrumentView[] {
   const wanted = text
     .toLowerCase()
     .split(/[\s_-]+/)
     .filter(Boolean);
-  const found = instruments.filter((each) => {
-    const name = each.instrument_name.toLowerCase();
-    return wanted.every((word) => name.includes(word));
-  });
-  const rank = (each: InstrumentView) => (each.kind === "future" ? 0 : 1);
-  return found
+  const rank = (each: InstrumentView) =>
+    held.has(each.instrument_name)
+      ? 0
+      : each.kind === "option"
+        ? 3
+        : each.instrument_type === "linear"
+          ? 1
+          : 2;
+  return instruments
+    .filter((each) => {
+      const name = each.instrument_name.toLowerCase();
+      return wanted.every((word) => name.includes(word));
+    })
     .sort(
       (a, b) =>
         rank(a) - rank(b) ||
