@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from steelyard.engine.replay import replay_journal
 from steelyard.service.access import Session
 from steelyard.service.answers.engine_desk import EngineDesk
 from steelyard.service.control.app import create_control
@@ -17,7 +18,7 @@ from steelyard.service.host import Host
 from steelyard.service.rpc.dispatch import Dispatcher
 from steelyard.service.rpc.registry import Registry
 from steelyard.ticks import TimeTick
-from tests.service.control.roles import BTC, NOW_US, Desk, check_problem
+from tests.service.control.roles import BTC, ETH, NOW_US, Desk, check_problem
 
 PATH = "/accounts/alice/reservations"
 ORDER = {"order": "o-1", "instrument": BTC, "quantity": "-0.1", "price": "121000"}
@@ -213,3 +214,45 @@ def test_PLAN_051_a_stopped_engine_is_unavailable(fresh: Desk) -> None:
     error = Trader(fresh).ask("private/reserve", **SENT)["error"]
     assert (error["code"], error["message"]) == (13503, "unavailable")
     assert "secret" not in json.dumps(error)
+
+
+def test_PLAN_050_an_isolated_account_reserves_in_its_position(fresh: Desk) -> None:
+    order = {"order": "i-1", "instrument": ETH, "quantity": "0.5", "price": "4000"}
+    path = "/accounts/izzy/reservations"
+    assert fresh.do("trader", path, order).status_code == 201
+    (told,) = fresh.ask("trader", path).json()["items"]
+    assert (told["unit"], told["quantity"]) == (f"izzy/{ETH}", "0.500")
+    elsewhere = order | {"order": "i-2", "instrument": BTC, "price": "121000"}
+    check_problem(fresh.do("trader", path, elsewhere), 404, "ADMT-E03")
+    assert fresh.do("trader", f"{path}/i-1", verb="DELETE").status_code == 200
+    assert fresh.ask("trader", path).json()["items"] == []
+
+
+def test_PLAN_020_the_journal_of_all_writes_replays(fresh: Desk) -> None:
+    """Whatever the control plane wrote comes to the same state when it is read again."""
+    engine = fresh.engine
+    until_us = engine.market.time_us + 1_000_000
+    why = {"reason": "r"}
+    fresh.do("admin", "/accounts", {"account": "dave", "mode": "cross"})
+    fresh.do("admin", "/accounts/dave/deposits", {"asset": "BTC", "amount": "1.25"})
+    fresh.do("trader", PATH, ORDER)
+    fresh.do("trader", f"{PATH}/o-1/confirm")
+    fresh.do("trader", PATH, ORDER | {"order": "o-2"})
+    halt = fresh.do("risk", "/halts", {"kind": "halt", "scope": "venue"} | why).json()["id"]
+    fresh.do("risk2", f"/halts/{halt}/resume", why)
+    body = {"kind": "withdrawal_hold", "subject": "dave", "until_us": until_us} | why
+    name = fresh.do("risk", "/overrides", body).json()["id"]
+    fresh.do("admin", f"/overrides/{name}/approve", {})
+    body = {"changes": [{"path": "underlying.BTC.range_ppm", "value": 160_000}]} | why
+    name = fresh.do("risk", "/proposals", body).json()["id"]
+    assert fresh.do("admin", f"/proposals/{name}/approve", {}).status_code == 201
+    switch = fresh.do("risk", "/kill-switch", {"mode": "freeze"} | why).json()["id"]
+    body = {"control": switch, "until_us": until_us} | why
+    name = fresh.do("admin", "/kill-switch/lift", body).json()["id"]
+    assert fresh.do("admin2", f"/overrides/{name}/approve", {}).status_code == 201
+    digest = fresh.journaled.checkpoint()
+    fresh.journaled.wait()
+    _, report = replay_journal(fresh.path)
+    assert (report.difference, report.last_seq) == ("", engine.seq)
+    assert report.state_hash == digest.hex()
+    assert report.checkpoints_checked == 1
