@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from steelyard.actions import OrdersCancelled
 from steelyard.engine import open_engine
 from steelyard.engine.snapshot import state_hash, take_snapshot
 from steelyard.journal import JournalReader
@@ -313,6 +314,32 @@ def test_HOST_010_what_is_remembered_has_bounds(path: Path) -> None:
         stories = [chronicle.story(name) for name in ("long", "iso", "hedger")]
         assert 0 < max(len(each) for each in stories) <= STORY_LINES_MAX
         assert all(line.unit == "long" for line in stories[0])
+
+
+def test_HOST_010_stories_are_of_those_to_whom_something_happened_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("steelyard.service.host.chronicle.STORIES_LINES_MAX", 120)
+    chronicle = Chronicle()
+
+    def happen(unit: str, count: int) -> None:
+        for seq in range(count):
+            event = TimeTick(seq, "clock", seq)
+            chronicle.take(event, seq, [OrdersCancelled(unit, 1)], {})
+
+    happen("first", 60)
+    happen("second/BTC-PERPETUAL", 60)
+    assert len(chronicle.story("first")) == STORY_LINES_MAX
+    happen("first", 1)
+    happen("third", 30)
+    assert chronicle.story("second") == [], "nothing had happened to it for longest"
+    assert len(chronicle.story("first")) == STORY_LINES_MAX
+    assert len(chronicle.story("third")) == 30
+    for number in range(500):
+        happen(f"crowd-{number}", 1)
+    kept = sum(len(chronicle.story(f"crowd-{number}")) for number in range(500))
+    assert 100 <= kept <= 120
+    assert chronicle.story("first") == []
 
 
 def test_HOST_010_memory_is_flat_over_many_events(

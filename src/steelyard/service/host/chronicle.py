@@ -19,9 +19,10 @@ from steelyard.ticks import Event
 
 FEED_MAX = 200
 CLOSES_MAX = 200
-STORIES_MAX = 20_000
 STORY_LINES_MAX = 50
 """Lines of one account's story, those of all its units together."""
+STORIES_LINES_MAX = 100_000
+"""Lines of all stories together: some 30 MB."""
 
 
 class Close(msgspec.Struct, frozen=True):
@@ -41,7 +42,7 @@ class Close(msgspec.Struct, frozen=True):
 class Chronicle:
     """Takes note of every event. Bounds: the last 200 lines of the feed, 200 closes, 50 lines of a story.
 
-    Stories are of the 20,000 accounts to which something happened last. tally: counts since the chronicle
+    All stories have 100,000 lines at most: those of the accounts to which something happened last. tally: counts since the chronicle
     began, or since the one it was given did. told, closed: lines and closes so far, those forgotten too.
     """
 
@@ -53,6 +54,7 @@ class Chronicle:
         self.closes: deque[Close] = deque(maxlen=CLOSES_MAX)
         self.closed = 0
         self._stories: OrderedDict[str, deque[StoryLine]] = OrderedDict()
+        self._story_lines = 0
 
     def take(
         self,
@@ -98,11 +100,12 @@ class Chronicle:
         story = self._stories.get(owner)
         if story is None:
             story = self._stories[owner] = deque(maxlen=STORY_LINES_MAX)
-            if len(self._stories) > STORIES_MAX:
-                self._stories.popitem(last=False)
         else:
             self._stories.move_to_end(owner)
+        self._story_lines += len(story) < STORY_LINES_MAX
         story.append(line)
+        while self._story_lines > STORIES_LINES_MAX:
+            self._story_lines -= len(self._stories.popitem(last=False)[1])
 
 
 def _close(closed: Closed, seq: int, time_us: int, terms: Instrument) -> Close:
