@@ -94,7 +94,6 @@ def travel(timeline: Timeline, hashes: dict[int, bytes], journeys: int) -> Engin
         assert state_hash(walker.engine) == wanted, seq
         timeline.release(walker)
     whole, last = dict(timeline.waypoints), timeline.last_seq()
-    first = min(whole)
     note = f"{passed:,} events, a waypoint at every {FINEST} of them included"
     report("replay an event", 1e3 * spent / passed, "ms", note=note)
     size = statistics.mean(waypoint.size_bytes for waypoint in whole.values())
@@ -113,10 +112,12 @@ def travel(timeline: Timeline, hashes: dict[int, bytes], journeys: int) -> Engin
     for spacing in SPACINGS:
         timeline.spacing = 1 << 60  # no more of them
         timeline.waypoints = {seq: each for seq, each in whole.items() if seq % spacing == 0}
-        if not timeline.waypoints:
+        starts = [seq for seq in timeline.waypoints if seq + spacing <= last]
+        if not starts:
             continue
-        least = min(timeline.waypoints)
-        seconds = [gone(timeline, draw.randint(max(first, least), last)) for _ in range(journeys)]
+        # Evenly from just behind a waypoint to just before the next one.
+        offsets = [int((k + 0.5) / journeys * spacing) for k in range(journeys)]
+        seconds = [gone(timeline, draw.choice(starts) + offset) for offset in offsets]
         note = f"longest {max(seconds):.2f} s, {journeys} journeys"
         report(
             f"to any event, waypoints every {spacing:,}", statistics.median(seconds), "s", note=note

@@ -11,12 +11,13 @@ from steelyard.service.rpc.registry import Method
 
 
 def methods() -> tuple[Method, ...]:
-    """Return the methods, of which public/get_time fails."""
+    """Return the methods, two of which fail."""
 
     def fail(params: Any, context: Any) -> int:
         return 1 // 0
 
+    names = ("public/get_time", "private/liquidation_map")
     return tuple(
-        msgspec.structs.replace(each, handler=fail) if each.name == "public/get_time" else each
+        msgspec.structs.replace(each, handler=fail) if each.name in names else each
         for each in all_methods()
     )

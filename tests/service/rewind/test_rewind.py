@@ -514,6 +514,11 @@ def test_RWND_043_failure_within_a_method_is_an_incident_and_no_more(played: Pla
         assert (failure["code"], failure["data"]["code"]) == (-32603, "RPCJ-E12")
         assert [each.name for each in incidents] == [failure["data"]["incident"]]
         assert "ZeroDivisionError" in str(incidents[0].error)
+        with pytest.raises(RewindError, match="RWND-E09") as failed:
+            await rewind.liquidation_map(as_of_seq=100)
+        assert failed.value.where["incident"] == incidents[1].name
+        assert incidents[1].method == "private/liquidation_map"
+        assert told(await rewind.ask(request("private/get_positions", account="long-8"), RISK, 100))
         assert not rewind.process.restarts
 
     options = msgspec.structs.replace(QUIET, methods="tests.service.rewind.failing:methods")

@@ -5,3 +5,9 @@ anywhere but in its own answers. `worker` is the other side: one thread, a `time
 methods of the live service. `liquidation`, `impact` and `ahead` work out other states of the world on
 copies. See docs/time-travel.md.
 """
+
+from steelyard.service.rewind.methods import REWIND_METHODS, rewind_methods
+from steelyard.service.rewind.options import RewindOptions
+from steelyard.service.rewind.rewind import Rewind
+
+__all__ = ["REWIND_METHODS", "Rewind", "RewindOptions", "rewind_methods"]

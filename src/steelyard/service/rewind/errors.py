@@ -4,6 +4,7 @@ RWND-E01  no event has that number       RWND-E05  the second process ended
 RWND-E02  too many questions wait        RWND-E06  the replay differs from the journal
 RWND-E03  a newer question took over     RWND-E07  a number of the question is out of bounds
 RWND-E04  it took too long               RWND-E08  only the second process answers this
+RWND-E09  the second process failed at this question
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ _REASONS = {
     "RWND-E06": "unavailable",
     "RWND-E07": "Invalid params",
     "RWND-E08": "unavailable",
+    "RWND-E09": "Internal error",
 }
 
 
@@ -98,4 +100,13 @@ def not_here(method: str) -> RewindError:
         "RWND-E08", f"{method} is not answered by the process of the engine",
         rule="what needs another state of the world is worked out in the second process",
         cure="start the service with time travel", method=method,
+    )  # fmt: skip
+
+
+def failed(incident: str) -> RewindError:
+    """Return RWND-E09."""
+    return RewindError(
+        "RWND-E09", "the second process failed at this question",
+        rule="every question has an answer",
+        cure=f"tell who runs the service the incident {incident}", incident=incident,
     )  # fmt: skip

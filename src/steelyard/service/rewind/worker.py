@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import resource
 import select
+import signal
 import sys
 import time
 from collections.abc import Callable, Generator
@@ -26,6 +27,7 @@ import msgspec
 from steelyard.quantities import JournalError, SteelyardError
 from steelyard.service.answers.desk import Context
 from steelyard.service.channels import snapshot_of
+from steelyard.service.rewind.errors import failed
 from steelyard.service.rewind.messages import (
     Alive,
     Answer,
@@ -212,7 +214,21 @@ class Worker:
                     return
         except SteelyardError as error:
             self._send(refusal_of(job.question.number, error))
+        except (MemoryError, BrokenPipeError):
+            raise
+        except Exception as error:
+            self._failed(job.question, error)
         self.jobs.pop(job.question.number, None)
+
+    def _failed(self, question: Ask | Call | ChannelOf, error: Exception) -> None:
+        """Tell of a failure outside of the dispatcher; the questions of others go on."""
+        name = f"rewind-{os.getpid()}-{question.number}"
+        what = question.method if isinstance(question, Call) else ""
+        what = question.name if isinstance(question, ChannelOf) else what
+        said = f"{type(error).__name__}: {error}"
+        key, now_us = question.session.key_id, time.time_ns() // 1_000
+        self._send(Incident(0, name, what, key, now_us, said))
+        self._send(refusal_of(question.number, failed(name)))
 
     def _chosen(self) -> Job:
         """Return the job to go on with: the cheapest, and none anew while enough are under way."""
@@ -316,6 +332,7 @@ def main(arguments: list[str]) -> int:
     options = msgspec.json.decode(text, type=RewindOptions)
     outbox = os.dup(1)
     os.dup2(2, 1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the engine's process says when this one ends
     os.nice(options.nice)
     if options.memory_bytes_max:
         bound = options.memory_bytes_max
@@ -324,7 +341,7 @@ def main(arguments: list[str]) -> int:
         Worker(Path(path), options, 0, outbox).run()
     except MemoryError:
         return MEMORY_ENDED
-    except (BrokenPipeError, KeyboardInterrupt):
+    except BrokenPipeError:
         return 0
     return 0
 
