@@ -1,0 +1,9 @@
+"""What the unit tests of the market-health page prove."""
+
+from __future__ import annotations
+
+from tests.page.test_unit_tests import UnitTests
+
+
+def test_PAGE_060_sources_stand_around_their_index(unit_tests: UnitTests) -> None:
+    unit_tests.prove("PAGE-060")
