@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -34,7 +35,7 @@ from steelyard.service.access import (
 from steelyard.service.answers.catalog import methods
 from steelyard.service.answers.engine_desk import EngineDesk
 from steelyard.service.rpc.dispatch import Incident
-from steelyard.service.rpc.registry import Method
+from steelyard.service.rpc.registry import Method, NoParams
 from steelyard.service.web.app import create_app
 from steelyard.service.web.serve import WebServer
 from steelyard.service.web.service import Service, now_us, service_of
@@ -182,6 +183,23 @@ class LittlePast:
         return time_us % 10
 
 
+class Slow:
+    """A heavy question whose thread waits until it may go on, and then says which event its desk is of."""
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+        self.method = Method(
+            name="private/wait", handler=self._wait, params=NoParams, result=int, scope="simulate",
+            credits=5_000, is_private=True, summary="Waits", touches="one",
+        )  # fmt: skip
+        self.request = request("private/wait", {})
+
+    def _wait(self, _params: NoParams, context: Any) -> int:
+        assert threading.current_thread() is not threading.main_thread()
+        assert self.go_on.wait(30)
+        return int(context.desk.as_of_seq())
+
+
 def note(name: str, data: Any) -> bytes:
     """Return a notification."""
     return msgspec.json.encode(
@@ -201,6 +219,8 @@ class Keys:
     signer: str
     signer_secret: str
     edward: str
+    late: str
+    late_secret: str
 
 
 @cache
@@ -210,11 +230,12 @@ def keys() -> Keys:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "keys.json"
 
-        def rights(*scopes: Any, accounts: Any = "all") -> Rights:
-            return Rights(label="test", scopes=scopes, accounts=accounts, expires_us=None)
+        def rights(*scopes: Any, accounts: Any = "all", expires_us: int | None = None) -> Rights:
+            return Rights(label="test", scopes=scopes, accounts=accounts, expires_us=expires_us)
 
         def made(kind: Any, of: Rights, **more: Any) -> Created:
-            return create_key(path, kind, of, time_us=now, random=chance, cost=CHEAP, **more)
+            at_us = now - 10_000_000
+            return create_key(path, kind, of, time_us=at_us, random=chance, cost=CHEAP, **more)
 
         from steelyard.terms.documents.signing import public_key
 
@@ -223,11 +244,12 @@ def keys() -> Keys:
         risk = made("secret", rights("read", "simulate", "risk", "trade", "admin"))
         signer = made("hmac", rights("read", "simulate"), master=master)
         edward = made("ed25519", rights("read"), public_key=public_key(PRIVATE))
-        created = (alice, risk, signer, edward)
+        late = made("hmac", rights("read", expires_us=now - 1), master=master)
+        created = (alice, risk, signer, edward, late)
         ring = KeyRing([one.key for one in created], random=chance, master=master)
         secrets = [one.secret.reveal() if one.secret else "" for one in created]
     return Keys(ring, alice.key.id, secrets[0], risk.key.id, secrets[1], signer.key.id, secrets[2],
-                edward.key.id)  # fmt: skip
+                edward.key.id, late.key.id, secrets[4])  # fmt: skip
 
 
 @dataclass

@@ -14,7 +14,7 @@ from steelyard.service.access import sign_auth
 from steelyard.service.rpc.registry import Method, NoParams
 from steelyard.service.web.service import now_us
 from tests.service.access.roles import PRIVATE
-from tests.service.web.roles import ask, closed_with, code, keys, login, request, run, venue
+from tests.service.web.roles import Slow, ask, closed_with, code, keys, login, request, run, venue
 
 SUMMARY = ("private/get_account_summary", {"account": "alice"})
 
@@ -195,13 +195,17 @@ def test_WEBT_013_a_heartbeat_that_is_disabled_closes_nothing() -> None:
 
 
 def test_WEBT_014_answers_of_heavy_calls_come_when_they_are_ready() -> None:
+    slow = Slow()
+
     async def story() -> None:
-        async with venue() as v, v.connect() as socket:
+        async with venue(more=(slow.method,)) as v, v.connect() as socket:
             await login(socket)
-            await socket.send(json.dumps(request("private/cure", {"account": "alice"}, "heavy")))
+            await socket.send(json.dumps(slow.request | {"id": "heavy"}))
             for i in range(3):
                 await socket.send(json.dumps(request(*SUMMARY, i)))
-            order = [json.loads(await socket.recv())["id"] for _ in range(4)]
+            order = [json.loads(await socket.recv())["id"] for _ in range(3)]
+            slow.go_on.set()
+            order.append(json.loads(await socket.recv())["id"])
             assert order == [0, 1, 2, "heavy"]
 
     run(story)

@@ -34,8 +34,8 @@ Send = Callable[[Any], Awaitable[None]]
 
 PATH = "/api/v2"
 PAIRS_MAX = 200
-DROPPED_BYTES_MAX = 8 << 20
-DROPPED_S_MAX = 2.0
+DROPPED_BYTES_MAX = 16 << 20
+DROPPED_S_MAX = 5.0
 TOO_LARGE, NO_CONTENT, UNPROVEN, TOO_MANY = 413, 204, 401, 429
 _JSON: tuple[Header, ...] = (
     (b"content-type", b"application/json"),
