@@ -144,3 +144,44 @@ def test_JOUR_045_journal_that_cannot_be_opened_is_refused_at_once(path: Path) -
     with pytest.raises(JournalError) as refused:
         GroupCommitter(lambda: SqliteJournal.create(path), group_records_max=0)
     assert refused.value.code == "JOUR-E09"
+
+
+def test_JOUR_046_the_thread_says_what_became_durable(path: Path) -> None:
+    said: list[tuple[int, str]] = []
+    failures: list[BaseException] = []
+    with GroupCommitter(lambda: SqliteJournal.create(path), group_records_max=10) as committer:
+        committer.watch(
+            lambda position: said.append((position, threading.current_thread().name)),
+            failures.append,
+        )
+        for number in range(1, 101):
+            committer.append(number, 0, b"x")
+        assert committer.flush() == 100
+    positions = [position for position, _ in said]
+    assert positions == sorted(set(positions))
+    assert positions[-1] == 100
+    assert len(positions) >= 10, "each group of ten"
+    assert {name for _, name in said} == {"journal-committer"}
+    assert not failures
+
+
+def test_JOUR_046_the_failure_is_said_once_or_at_once(path: Path) -> None:
+    class BrokenJournal(SqliteJournal):
+        def flush(self, *, is_followed_by_settle: bool = False) -> int:
+            raise OSError(28, f"No space left on device, {is_followed_by_settle}")
+
+    committer = GroupCommitter(lambda: BrokenJournal.create(path), group_wait_ms=0)
+    first: list[BaseException] = []
+    committer.watch(lambda _: None, first.append)
+    committer.append(0, 0, b"lost")
+    with pytest.raises(JournalError) as caught:
+        committer.flush()
+    deadline = time.monotonic() + 10
+    while not first and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert first == [caught.value]
+    later: list[BaseException] = []
+    committer.watch(lambda _: None, later.append)
+    assert later == first
+    with pytest.raises(JournalError):
+        committer.close()

@@ -45,12 +45,16 @@ class AccountPublisher(Publisher[AccountState]):
     def __init__(self, name: ChannelName) -> None:
         self._name = name
 
+    def check(self, scene: Scene) -> None:
+        """Raise CHAN-E02 where the unit is not open."""
+        if self._name.subject not in scene.engine.places:
+            raise no_subject(self._name)
+
     def read(self, scene: Scene, before: AccountState | None) -> AccountState:
         """Return the unit now. Errors: CHAN-E02 where it is not open."""
+        self.check(scene)
         engine, unit = scene.engine, self._name.subject
-        place = engine.places.get(unit)
-        if place is None:
-            raise no_subject(self._name)
+        place = engine.places[unit]
         inputs = _inputs(engine, *place)
         if before is not None and before.inputs == inputs:
             return before

@@ -138,7 +138,7 @@ class Hub:
     # -- for readers -----------------------------------------------------------------------------
 
     def open_channel(self, text: str, session: Session) -> tuple[ChannelName, Channel]:
-        """Return a channel that a session may read, read for the first time where it is new.
+        """Return a channel that a session may read; a new one is due to be read.
 
         Errors: CHAN-E01, CHAN-E02, and the refusals of access.
         """
@@ -148,9 +148,10 @@ class Hub:
         channel = self._channels.get(key)
         if channel is None:
             publisher = publisher_of(name, is_named=key[1])
+            publisher.check(self.scene)
             channel = Channel(name, publisher, is_named=key[1])
-            self._read_first(channel)
             self._channels[key] = channel
+            self._due[channel] = None
             if name.kind == "health" and self._beat is None:
                 self._beat = asyncio.get_running_loop().call_later(HEALTH_EVERY_S, self._health)
         return name, channel
@@ -175,7 +176,7 @@ class Hub:
         del step
         for channel in self._channels.values():
             self._changed(channel)
-        self._read_due()
+        self.read_due()
 
     def _changed(self, channel: Channel) -> None:
         """Let a channel be read now, or when its interval is over."""
@@ -193,10 +194,13 @@ class Hub:
     def _at_last(self, channel: Channel) -> None:
         channel.timer = None
         self._due[channel] = None
-        self._read_due()
+        self.read_due()
 
-    def _read_due(self, *, is_turn: bool = False) -> None:
-        """Read what is due, in order, for as long as a turn; ask for another turn for the rest."""
+    def read_due(self, *, is_turn: bool = False) -> None:
+        """Read what is due, in order, for as long as a turn; ask for another turn for the rest.
+
+        Called after each event, and by readers who have subscribed.
+        """
         if self._has_turn and not is_turn:
             return
         self._has_turn = False
@@ -207,19 +211,13 @@ class Hub:
             self._publish(channel)
             if self._due and perf_counter() >= until:
                 self._has_turn = True
-                asyncio.get_running_loop().call_soon(lambda: self._read_due(is_turn=True))
+                asyncio.get_running_loop().call_soon(lambda: self.read_due(is_turn=True))
                 return
-
-    def _read_first(self, channel: Channel) -> None:
-        state = channel.publisher.read(self.scene, None)
-        channel.read_at = asyncio.get_running_loop().time()
-        self._hold(channel, state, 0, None)
-        self._release()
 
     def _publish(self, channel: Channel) -> None:
         """Read a channel and hold what changed until it is durable."""
         before = channel.base
-        if before is None or self._has_failed:
+        if self._has_failed:
             return
         if channel.held >= HELD_FRAMES_MAX or self._held_bytes >= HELD_BYTES_MAX:
             channel.is_owed = True
@@ -227,8 +225,12 @@ class Hub:
         channel.read_at = asyncio.get_running_loop().time()
         engine = self.scene.engine
         try:
-            state = channel.publisher.read(self.scene, before.state)
+            state = channel.publisher.read(self.scene, before.state if before else None)
         except SteelyardError:  # what it is of is no longer there: it has nothing more to say
+            return
+        if before is None:
+            self._hold(channel, state, 0, None)
+            self._release()
             return
         change_id = before.change_id + 1
         mark = Mark(change_id, before.change_id, engine.seq, engine.market.time_us)
@@ -275,7 +277,7 @@ class Hub:
             if channel.is_owed:
                 channel.is_owed = False
                 self._due[channel] = None
-        self._read_due()
+        self.read_due()
 
     def _health(self) -> None:
         """Let health speak once a second though no event came: that is what it is asked for then."""
@@ -283,7 +285,7 @@ class Hub:
         health = [each for each in self._channels.values() if each.name.kind == "health"]
         for channel in health:
             self._changed(channel)
-        self._read_due()
+        self.read_due()
         if health:
             self._beat = asyncio.get_running_loop().call_later(HEALTH_EVERY_S, self._health)
 

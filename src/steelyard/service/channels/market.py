@@ -171,11 +171,15 @@ class TickerPublisher(Publisher[Ticker]):
     def __init__(self, name: ChannelName) -> None:
         self._name = name
 
+    def check(self, scene: Scene) -> None:
+        """Raise CHAN-E02 for an instrument that is not listed, or is settled."""
+        if self._name.subject not in scene.desk.instruments():
+            raise no_subject(self._name)
+
     def read(self, scene: Scene, before: Ticker | None) -> Ticker:
         """Return the ticker now. Errors: CHAN-E02 for an instrument that is not listed."""
         del before
-        if self._name.subject not in scene.desk.instruments():
-            raise no_subject(self._name)
+        self.check(scene)
         context = Context(ANONYMOUS, scene.desk, scene.engine.market.time_us)
         return ticker(TickerParams(self._name.subject), context)
 
@@ -197,6 +201,10 @@ class IndexPublisher(Publisher[PriceIndexData]):
 
     def __init__(self, name: ChannelName) -> None:
         self._name = name
+
+    def check(self, scene: Scene) -> None:
+        """Raise CHAN-E02 for an asset that is not listed or has no price yet."""
+        self.read(scene, None)
 
     def read(self, scene: Scene, before: PriceIndexData | None) -> PriceIndexData:
         """Return the index now. Errors: CHAN-E02 for an asset that is not listed or has no price yet."""

@@ -31,6 +31,10 @@ class Mark(NamedTuple):
 class Publisher(ABC, Generic[State]):
     """Reads one channel's state; states are values that later events do not change."""
 
+    def check(self, scene: Scene) -> None:
+        """Raise CHAN-E02 where what the channel is of is not there; quick, where reading need not be."""
+        del scene
+
     @abstractmethod
     def read(self, scene: Scene, before: State | None) -> State:
         """Return the state now. before: the one read last, whose numbering goes on. Errors: CHAN-E02."""

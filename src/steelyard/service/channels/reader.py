@@ -92,6 +92,7 @@ class Reader:
             raise
         for name, channel in found:
             self._add(Subscription(name, channel))
+        self._hub.read_due()
         return wanted
 
     def unsubscribe(self, channels: list[str] | None) -> list[str]:
@@ -197,3 +198,4 @@ class Reader:
             if not self._hub.is_right(subscription.channel, session):
                 self._remove(text)
                 self._add(Subscription(*self._hub.open_channel(text, session)))
+                self._hub.read_due()

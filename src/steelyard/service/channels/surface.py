@@ -35,13 +35,17 @@ class SurfacePublisher(Publisher[SurfaceState]):
     def __init__(self, name: ChannelName) -> None:
         self._name = name
 
+    def check(self, scene: Scene) -> None:
+        """Raise CHAN-E02 for an asset that is not listed, and for the accounting asset."""
+        if not scene.engine.market.asset_slots.get(self._name.subject, 0):
+            raise no_subject(self._name)
+
     def read(self, scene: Scene, before: SurfaceState | None) -> SurfaceState:
         """Return the smiles now. Errors: CHAN-E02 for an asset that is not listed."""
         del before
+        self.check(scene)
         engine = scene.engine
-        slot = engine.market.asset_slots.get(self._name.subject, 0)
-        if not slot:
-            raise no_subject(self._name)
+        slot = engine.market.asset_slots[self._name.subject]
         guard = engine.market.implied.get(slot)
         condition = guard.condition if guard is not None else "none"
         return SurfaceState(engine.market.index_price(slot), condition, smiles_of(engine, slot))
