@@ -113,9 +113,16 @@ def _is_liquidatable(trial: Trial) -> bool:
 
 
 def _is_bankrupt(trial: Trial) -> bool:
-    risk = trial.risk()
-    closing = [p.amount for p in risk.maintenance_parts if p.name == "liquidation_cost"]
-    return risk.equity < sum(closing)
+    return trial.numbers().equity < trial.closing_cost()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_UNIT_011_closing_costs_are_the_parts_of_that_name(seed: int) -> None:
+    venue, _ = _random_venue(seed, MODES[seed % 3])
+    for unit in _units(venue):
+        trial = Trial(venue.engine, unit)
+        parts = [p.amount for p in trial.risk().maintenance_parts if p.name == "liquidation_cost"]
+        assert abs(trial.closing_cost() - sum(parts)) <= 1 + len(parts)
 
 
 def test_UNIT_012_a_short_straddle_has_a_price_on_each_side_and_the_scan_finds_both() -> None:

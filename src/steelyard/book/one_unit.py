@@ -12,6 +12,13 @@ from steelyard.book.orders import RestingOrder
 Positions = Sequence[tuple[int, int, int]]
 """(instrument slot, lots, cost), ascending by (underlying, slot), as a book has them."""
 
+# What no question about one unit writes: shared by all of them. The
+# kernel takes `start`, whose type would be another one if it could not be written.
+_STATE, _SLOT = np.zeros(1, np.int8), np.zeros(1, np.int16)
+_TIME_US, _START = np.zeros(1, np.int64), np.zeros(1, np.int64)
+for _shared in (_STATE, _SLOT, _TIME_US):
+    _shared.flags.writeable = False
+
 
 class OneUnit(Book):
     """A book of one row, exactly as long as what it holds; `mode` is its number in FULL_MODES.
@@ -34,13 +41,12 @@ class OneUnit(Book):
         self.units = 1
         self.asset_count = len(balances)
         self.mode = np.array([mode], np.int8)
-        self.state = np.zeros(1, np.int8)
-        self.slot = np.zeros(1, np.int16)
-        self.next_action_us = np.zeros(1, np.int64)
+        self.state = _STATE
+        self.slot = _SLOT
+        self.next_action_us = _TIME_US
         self.balances = np.array([balances], np.int64)
-        self.start = np.zeros(1, np.int64)
-        self.count = np.array([len(positions)], np.int64)
-        self.capacity = np.array([len(positions)], np.int64)
+        self.start = _START
+        self.count = self.capacity = np.array([len(positions)], np.int64)
         self.pool_used = len(positions)
         slots, lots, costs = zip(*positions, strict=True) if positions else ((), (), ())
         self.instrument = np.array(slots, np.int32)

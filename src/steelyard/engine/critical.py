@@ -58,10 +58,9 @@ def _open_to(trial: Trial) -> dict[str, int]:
 
 def _standing(trial: Trial) -> Standing:
     """Return the two verdicts of a unit in micro-USDC: their signs are those of exact integers."""
-    risk = trial.risk()
-    closing = sum(p.amount for p in risk.maintenance_parts if p.name == "liquidation_cost")
-    left = risk.equity - closing
-    return Standing(risk.buffer < 0, left < 0, float(risk.buffer), float(left))
+    numbers = trial.numbers()
+    left = numbers.equity - trial.closing_cost()
+    return Standing(numbers.buffer < 0, left < 0, float(numbers.buffer), float(left))
 
 
 def _of_asset(trial: Trial, now: Standing, slot: int, step: int, reach: float) -> CriticalPrices:

@@ -56,8 +56,8 @@ class Pinned:
                     unit, int(book.mode[row]), book.balances[row, :assets].tolist(),
                     book.positions(row), book.orders_of(row),
                 )  # fmt: skip
-                alone.state[0] = book.state[row]
-                alone.next_action_us[0] = book.next_action_us[row]
+                alone.state = book.state[row : row + 1].copy()
+                alone.next_action_us = book.next_action_us[row : row + 1].copy()
                 self.places[unit] = alone, 0
 
 

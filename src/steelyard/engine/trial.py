@@ -38,6 +38,7 @@ from steelyard.engine.trial_refusals import (
 from steelyard.margin import AccountRisk, RiskColumns, explain_unit, require_book
 from steelyard.margin.order_margin import exposure_of, order_margin
 from steelyard.margin.require import scenario_sums
+from steelyard.margin.twin import close_cost_twin, usd_ceil_twin
 from steelyard.marks import MarketState
 from steelyard.marks.settlement import accrue_settlement
 from steelyard.marks.update import remark_perpetuals
@@ -185,6 +186,14 @@ class Trial:
             [(i, lots, cost) for _, i, lots, cost in rows], [*self.orders.values()],
         )  # fmt: skip
 
+    def closing_cost(self) -> int:
+        """Return what closing every position costs, micro-USDC rounded up: fee, half spread and impact."""
+        self._refresh()
+        total = 0.0
+        for slot in sorted(self.positions):
+            total += close_cost_twin(abs(float(self.positions[slot][0])), slot, self.columns)
+        return usd_ceil_twin(total)
+
     def scenario_profits(self) -> dict[int, NDArray[np.float64]]:
         """Return the unit's P&L in each column of the grid, USD, by the asset slot of each underlying it is open to.
 
@@ -220,7 +229,8 @@ class Trial:
         pays_fee: with the fee of an ordinary fill; cost_ppm: and with so much of its notional. Errors: UNIT-E01,
         UNIT-E02, UNIT-E04, UNIT-E05; LEDG-E01 for a balance beyond its bounds.
         """
-        self._refresh()
+        if self._moved or self._source is not None:
+            self._refresh()
         slot = self._tradable(instrument)
         market = self.market
         terms = market.instruments[slot]
@@ -257,12 +267,17 @@ class Trial:
         if instruments is None:
             self.positions.clear()
             self.orders.clear()
-            return
-        slots = {self.market.instrument_slots.get(name, -1) for name in instruments}
-        self.positions = {i: held for i, held in self.positions.items() if i not in slots}
-        self.orders = {
-            k: order for k, order in self.orders.items() if order.instrument not in slots
-        }
+        else:
+            self.leave_out_slots(self.market.instrument_slots.get(name, -1) for name in instruments)
+
+    def leave_out_slots(self, slots: Iterable[int]) -> None:
+        """Take positions, and orders in them, away by their slots in `market`."""
+        gone = frozenset(slots)
+        self.positions = {slot: held for slot, held in self.positions.items() if slot not in gone}
+        if self.orders:
+            self.orders = {
+                name: order for name, order in self.orders.items() if order.instrument not in gone
+            }
 
     def rest(self, order: str, instrument: str, lots: int, price_mark: int) -> None:
         """Let an order rest at a price in mark units; 0 lots cancel it. Errors: UNIT-E01, UNIT-E02."""

@@ -79,7 +79,7 @@ _ROWS: tuple[Row, ...] = (
      "The positions of an account"),
     ("private/explain", either(reasons.explain, unit_explain), reasons.ExplainParams, reasons.Explained, "read", 2_000,
      "Why a method asks for what it does, part by part"),
-    ("private/simulate_portfolio", either(simulate_portfolio, unit_simulate), SimulateParams, Portfolio, "simulate", 20,
+    ("private/simulate_portfolio", either(simulate_portfolio, unit_simulate), SimulateParams, Portfolio, "simulate", 30,
      "What a portfolio with simulated positions needs"),
     ("private/pme/simulate", either(pme_simulate, unit_pme_simulate), SimulateParams, RiskMatrix, "simulate", 1_000,
      "The scenario vectors of a portfolio with simulated positions"),

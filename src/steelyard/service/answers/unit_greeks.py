@@ -12,15 +12,18 @@ from numpy.typing import NDArray
 
 from steelyard.engine.trial import Trial
 from steelyard.marks import MarketState
+from steelyard.marks.settlement import LOOK_AHEAD_US
 from steelyard.service.answers.rows import Sums
 from steelyard.terms import Method
-from steelyard.valuation.columns import ValuationColumns
-from steelyard.valuation.greeks import black76_greeks
+from steelyard.valuation.columns import INVERSE_PERPETUAL, LINEAR_OPTION, ValuationColumns
+from steelyard.valuation.greeks import fill_greeks
 from steelyard.valuation.settlement_window import variable_part
 from steelyard.valuation.surfaces import YEAR_US
 
 Floats = NDArray[np.float64]
 NAMES = ("delta_total", "options_delta", "options_gamma", "options_vega", "options_theta")
+_OF_OPTIONS = range(1, len(NAMES))
+_KEPT = [1, 1, 2, 3, 4]  # of price, delta, gamma, vega, theta, vanna, volga
 
 
 def greeks_of_slots(
@@ -31,48 +34,66 @@ def greeks_of_slots(
     Delta in units of the underlying, gamma that per USD, vega USD a volatility point, theta USD a day. A
     unit of an inverse perpetual is one contract. NaN for an option without a volatility.
     """
-    found = np.zeros((len(slots), len(NAMES)))
-    of: dict[int, list[int]] = {}
-    for row, slot in enumerate(slots):
-        terms = market.instruments[slot]
-        if terms.is_option:
-            of.setdefault(int(market.underlying_of[slot]), []).append(row)
-        elif terms.contract_usd:
-            found[row, 0] = -int(market.mark_units[slot]) / 10**terms.mark_exponent
-        else:
-            found[row, 0] = 1.0
-    for asset, rows in of.items():
-        price = market.index_price(asset)
-        own = np.array([slots[row] for row in rows])
-        part = variable_part(market, columns, method, asset, own.astype(np.int32), price)
-        years = np.maximum(columns.expiry_us[own] - market.time_us, 0) / YEAR_US
-        volatility = market.volatility[own]
-        greeks = black76_greeks(
-            columns.is_call[own], price * market.forward_ratio[own], part.strike,
-            np.where(volatility > 0.0, volatility, np.nan), years,
-        )  # fmt: skip
-        delta = greeks.delta * part.share
-        found[rows] = np.stack(
-            [delta, delta, greeks.gamma * part.share, greeks.vega * part.share,
-             greeks.theta * part.share], 1,
-        )  # fmt: skip
-    return found
+    own = np.array(slots, np.int64)
+    kind = columns.kind[own]
+    found = np.zeros((len(NAMES), len(slots)))
+    found[0] = 1.0
+    inverse = kind == INVERSE_PERPETUAL
+    if inverse.any():
+        at = own[inverse]
+        found[0, inverse] = market.mark_units[at] / -market.mark_scale[at]
+    options = np.flatnonzero(kind >= LINEAR_OPTION)
+    if len(options):
+        found[:, options] = _of_options(market, columns, method, own[options])
+    return found.T
 
 
-def sums_of_unit(trial: Trial, gone: Iterable[int] = ()) -> Sums:
-    """Return the Greeks of a unit's positions by underlying; gone: slots that `projected` leaves out."""
+def _of_options(
+    market: MarketState, columns: ValuationColumns, method: Method, own: NDArray[np.int64]
+) -> Floats:
+    """Return the five numbers of options, (5, options)."""
+    underlying = market.underlying_of[own]
+    price = columns.index_usd[underlying]
+    strike, share = columns.strike[own], np.ones(len(own))
+    expiry_us = columns.expiry_us[own]
+    if int(expiry_us.min()) < market.time_us + LOOK_AHEAD_US:
+        for asset in np.unique(underlying).tolist():
+            rows = np.flatnonzero(underlying == asset)
+            slots = own[rows].astype(np.int32)
+            part = variable_part(market, columns, method, asset, slots, market.index_price(asset))
+            strike[rows], share[rows] = part.strike, part.share
+    volatility = market.volatility[own]
+    volatility[volatility <= 0.0] = np.nan
+    years = np.maximum(expiry_us - market.time_us, 0) / YEAR_US
+    values = np.empty((7, len(own)))
+    fill_greeks(
+        columns.is_call[own], price * market.forward_ratio[own], strike, volatility, years, *values
+    )
+    return values[_KEPT] * share
+
+
+def sums_of_unit(trial: Trial, greeks: Floats, gone: Iterable[int] = ()) -> Sums:
+    """Return the Greeks of a unit's positions by underlying.
+
+    greeks: of all instruments, (instruments, 5); gone: slots that `projected` leaves out.
+    """
     market = trial.market
-    slots = sorted(trial.positions, key=lambda slot: (int(market.underlying_of[slot]), slot))
-    greeks = greeks_of_slots(market, trial.columns, trial.method, slots).tolist()
+    slots = sorted(trial.positions)
+    rows = greeks[slots].tolist() if slots else []
     left = frozenset(gone)
     amounts: dict[str, list[float]] = {}
     later: dict[str, float] = {}
-    for slot, unit in zip(slots, greeks, strict=True):
+    for slot, unit in zip(slots, rows, strict=True):
         terms = market.instruments[slot]
         size = trial.positions[slot][0] / 10**terms.lot_exponent
-        total = amounts.setdefault(terms.underlying, [0.0] * len(NAMES))
-        for k, each in enumerate(unit):
-            total[k] += size * each
-        kept = 0.0 if slot in left else size * unit[0]
-        later[terms.underlying] = later.get(terms.underlying, 0.0) + kept
+        total = amounts.get(terms.underlying)
+        if total is None:
+            total = amounts[terms.underlying] = [0.0] * len(NAMES)
+            later[terms.underlying] = 0.0
+        total[0] += size * unit[0]
+        if terms.is_option:
+            for k in _OF_OPTIONS:
+                total[k] += size * unit[k]
+        if slot not in left:
+            later[terms.underlying] += size * unit[0]
     return Sums([*amounts], [*amounts.values()], [*later.values()])

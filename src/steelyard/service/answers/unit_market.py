@@ -17,7 +17,6 @@ from steelyard.marks.funding import funding_rate_ppb
 from steelyard.marks.liquidity_state import trusted_books
 from steelyard.marks.settlement import settlement_price
 from steelyard.publish.story import quoted_price
-from steelyard.service.answers.unit_greeks import greeks_of_slots
 from steelyard.service.answers.units import Units
 from steelyard.terms import Instrument, Method
 from steelyard.terms.instrument import MONTHS
@@ -143,7 +142,7 @@ def _option(units: Units, slot: int, asset: int, index: float) -> dict[str, Any]
     source = units.source
     market = source.market
     terms = market.instruments[slot]
-    row = greeks_of_slots(market, source.columns, source.method, [slot])[0].tolist()
+    row = units.greeks()[slot].tolist()
     volatility = float(market.volatility[slot])
     day = instant_text(terms.expiry_us)[:10]
     year, month, of_month = (int(part) for part in day.split("-"))

@@ -15,7 +15,6 @@ from typing import Any
 
 from steelyard.engine.trial import Trial
 from steelyard.publish.story import quoted_price
-from steelyard.service.answers.unit_greeks import greeks_of_slots
 from steelyard.service.answers.units import UnitScope, size_currency
 from steelyard.terms import Instrument
 
@@ -40,7 +39,7 @@ def _of_unit(
         for slot in sorted(trial.positions, key=lambda at: (int(market.underlying_of[at]), at))
         if _is_asked(market.instruments[slot], currency, kind)
     ]
-    greeks = greeks_of_slots(market, trial.columns, trial.method, slots).tolist()
+    greeks = scope.units.greeks()[slots].tolist() if slots else []
     for slot, unit in zip(slots, greeks, strict=True):
         terms = market.instruments[slot]
         lots, cost = trial.positions[slot]

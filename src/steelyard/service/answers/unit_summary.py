@@ -64,9 +64,9 @@ def portfolio_of(scope: UnitScope, trial: Trial) -> Portfolio:
     later = numbers
     if next_expiry:
         rest = trial.copy()
-        rest.leave_out(trial.market.instruments[slot].name for slot in next_expiry)
+        rest.leave_out_slots(next_expiry)
         later = rest.numbers()
-    sums = maps_of(sums_of_unit(trial, next_expiry))
+    sums = maps_of(sums_of_unit(trial, scope.units.greeks(), next_expiry))
     balance, keep = dollars(numbers.maintenance_balance), dollars(numbers.maintenance_requirement)
     return Portfolio(
         **scope.head,

@@ -24,6 +24,7 @@ from steelyard.service.answers.desk import Context
 from steelyard.service.answers.failures import no_account, wrong, wrong_currency
 from steelyard.service.answers.scope import named
 from steelyard.service.answers.sizes import Simulated, sizes_of
+from steelyard.service.answers.unit_greeks import Floats, greeks_of_slots
 from steelyard.terms import Instrument, Method
 from steelyard.terms.account import owner_of
 
@@ -44,6 +45,17 @@ class Units:
         self._method: Method | None = None
         self._digest = ""
         self._pinned: Pinned | None = None
+        self._greeks: Floats | None = None
+        self._greeks_seq = -1
+
+    def greeks(self) -> Floats:
+        """Return the Greeks of a unit of every instrument, as `greeks_of_slots`, once an event."""
+        source = self.source
+        if self._greeks is None or self._greeks_seq != source.seq:
+            every = list(range(len(source.market.instruments)))
+            self._greeks = greeks_of_slots(source.market, source.columns, source.method, every)
+            self._greeks_seq = source.seq
+        return self._greeks
 
     def trial(self, unit: str, instruments: Iterable[str] = ()) -> Trial:
         """Return a trial of a unit. Errors: ANSW-E03 for one that is not open, UNIT-E01."""
@@ -67,6 +79,10 @@ class Units:
             self._method = self.source.method
             self._digest = self._method.digest().hex()
         return self._digest
+
+    def forget(self) -> None:
+        """Drop what was pinned last, which the next pin of the same event would use again."""
+        self._pinned = None
 
     def pinned(self, names: Iterable[str]) -> Pinned:
         """Return copies of the market and of all units of accounts, which no later event reaches.
