@@ -15,10 +15,10 @@ class RewindOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     nice: by how much it yields to the engine's process. testnet: as the live service says.
     title: what the venue is called. methods: `module:name` of a function that returns the methods.
 
-    Measured for 10,000 accounts (15,000 margin units) on one core: an event is replayed in 3.3 ms, a
-    waypoint of 0.6 MB is written in 40 ms and opened in 40 ms, a snapshot of the journal is restored and
-    checked in 1.2 s. So any event is at most 40 ms + spacing·3.3 ms away (0.9 s at 250, half of it on
-    average), and 128 MiB hold 200 of them: 50,000 events, before their spacing doubles.
+    Measured for 10,000 accounts (15,000 margin units), seconds of one core: an event is replayed in 3 to 4.6 ms, a
+    waypoint of 0.7 MB is written in 40 ms and opened in 37 ms, a snapshot of the journal is restored and
+    checked in 1.2 s. So any event is about 40 ms + spacing·4 ms away at most (0.9 s at 250, 0.6 s in the
+    median), and 128 MiB hold 180 of them: 45,000 events, before their spacing doubles.
     """
 
     spacing: int = 250
