@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { Channels } from "../src/data/channels";
+import { Channels, type Wire } from "../src/data/channels";
 import { Coalescer } from "../src/data/emitter";
 import { CallFailure } from "../src/data/errors";
 import { mergedAccount, mergedSurface } from "../src/data/merging";
@@ -9,7 +9,7 @@ import { FakeClock, settle } from "./fakes";
 
 function channels(refused: string[] = []) {
   const asked: string[] = [];
-  const made = new Channels({
+  const wire: Wire = {
     subscribe: async (names) => {
       asked.push(`+${names.join(",")}`);
       if (names.some((name) => refused.includes(name))) {
@@ -19,7 +19,8 @@ function channels(refused: string[] = []) {
     unsubscribe: async (names) => {
       asked.push(`-${names.join(",")}`);
     },
-  });
+  };
+  const made = new Channels(wire, 0);
   return { made, asked };
 }
 

@@ -2,9 +2,10 @@ import { describe, expect, test } from "vitest";
 import { asOfIn, withAsOf } from "../src/data/as_of";
 import { type Condition, conditionOf, conditionWords } from "../src/data/condition";
 import { pathOfWish, wishIn } from "../src/pages/accounts/wish";
+import { until } from "../src/pages/overview/past";
 import { PLACES, pathOf } from "../src/shell/keys";
 import { accountPath, routeOf } from "../src/shell/router";
-import type { HealthData } from "../src/wire";
+import type { HealthData, HistoryData } from "../src/wire";
 
 const OPEN = { kind: "open" } as const;
 const health = (is_stale: boolean) => ({ is_stale, stale_after_us: 5_000_000 }) as HealthData;
@@ -41,6 +42,27 @@ describe("PAGE-022", () => {
     for (const text of ["", "?as_of=", "?as_of=-1", "?as_of=1e9", "?as_of=9999999999999999"]) {
       expect(asOfIn(text)).toBe(null);
     }
+  });
+});
+
+describe("PAGE-023", () => {
+  test("the past is shown up to the instant, and no further", () => {
+    const past: HistoryData = {
+      as_of_seq: 40,
+      seq: [10, 20, 30],
+      time_us: [1, 2, 3],
+      index_prices: { BTC: [1, null, 3] },
+      units_by_state: { healthy: [7, 8, 9] },
+      insurance_fund_micro: [5, 5, 4],
+      bad_debt_micro: [0, 0, 1],
+      liquidated: [0, 1, 2],
+    };
+    const cut = until(past, 29);
+    expect(cut).toMatchObject({ as_of_seq: 29, seq: [10, 20], index_prices: { BTC: [1, null] } });
+    expect(cut.units_by_state).toEqual({ healthy: [7, 8] });
+    expect(until(past, 20).seq).toEqual([10, 20]);
+    expect(until(past, 30)).toBe(past);
+    expect(until(past, 9).seq).toEqual([]);
   });
 });
 

@@ -61,6 +61,10 @@ def test_PAGE_022_the_instant_stands_in_the_address(unit_tests: UnitTests) -> No
     unit_tests.prove("PAGE-022")
 
 
+def test_PAGE_023_the_past_is_cut_at_the_instant(unit_tests: UnitTests) -> None:
+    unit_tests.prove("PAGE-023")
+
+
 def test_PAGE_030_changes_make_the_columns_of_a_snapshot(unit_tests: UnitTests) -> None:
     unit_tests.prove("PAGE-030")
 

@@ -39,7 +39,10 @@ export class Channels {
   private isOpen = false;
   private joining: string[] = [];
 
-  constructor(private readonly wire: Wire) {}
+  constructor(
+    private readonly wire: Wire,
+    private readonly leaveAfterMs = 2_000,
+  ) {}
 
   /** Read a channel until the returned function is called; several readers share one subscription. */
   read(channel: string, reader: Reader): () => void {
@@ -119,12 +122,12 @@ export class Channels {
     if (!wanted) return;
     wanted.readers.delete(reader);
     if (wanted.readers.size > 0) return;
-    // A page that is left for the next often wants the same channel again: wait a moment.
+    // The next page often wants the same channel, once its code has come: wait a moment.
     setTimeout(() => {
       if (wanted.readers.size > 0 || this.wanted.get(channel) !== wanted) return;
       this.wanted.delete(channel);
       if (this.isOpen) this.wire.unsubscribe([channel]).catch(() => {});
-    }, 0);
+    }, this.leaveAfterMs);
   }
 
   private expect(wanted: Wanted): void {

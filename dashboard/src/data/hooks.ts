@@ -9,7 +9,7 @@ import type { Cell } from "./emitter";
 import { asFailure, type CallFailure } from "./errors";
 import type { Standing } from "./session";
 import type { Told } from "./store";
-import { accounts, askAny, isReady, session, storeOf } from "./venue";
+import { accounts, askAny, askNow, isReady, session, storeOf } from "./venue";
 
 export function useCell<T>(cell: Cell<T>): T {
   return useSyncExternalStore(cell.subscribe, cell.get);
@@ -47,6 +47,8 @@ export interface Answer<T> {
 export interface Asking extends Sent {
   /** Ask again every so many milliseconds while the page is seen. */
   everyMs?: number;
+  /** Ask of the present, whatever instant the page shows. */
+  isOfNow?: boolean;
   /** Do not ask yet, as while a form is not filled. */
   isHeld?: boolean;
 }
@@ -77,13 +79,13 @@ export function useAny<T>(method: string, params: object, asking: Asking = {}): 
   const asOf = useAsOf();
   const key = JSON.stringify(params);
   const shown = useRef("");
-  const { everyMs, isHeld = false, timeoutMs } = asking;
+  const { everyMs, isHeld = false, isOfNow = false, timeoutMs } = asking;
   // biome-ignore lint/correctness/useExhaustiveDependencies: `key` stands for params, `round` asks again
   useEffect(() => {
     if (!ready || isHeld) return;
     let isCurrent = true;
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const question = `${method} ${key} ${asOf}`;
+    const question = `${method} ${key} ${isOfNow ? null : asOf}`;
     const put = async () => {
       setState((before) => ({
         ...before,
@@ -92,7 +94,8 @@ export function useAny<T>(method: string, params: object, asking: Asking = {}): 
       }));
       try {
         const sent: Sent = timeoutMs === undefined ? {} : { timeoutMs };
-        const result = (await askAny(method, params, sent)) as T;
+        const asked = isOfNow ? askNow(method as keyof Methods, params as never) : null;
+        const result = (await (asked ?? askAny(method, params, sent))) as T;
         if (!isCurrent) return;
         shown.current = question;
         setState({ result, error: null, isAsking: false, answeredAtMs: performance.now() });
@@ -107,7 +110,7 @@ export function useAny<T>(method: string, params: object, asking: Asking = {}): 
       isCurrent = false;
       clearTimeout(timer);
     };
-  }, [method, key, ready, asOf, round, everyMs, isHeld, timeoutMs]);
+  }, [method, key, ready, asOf, round, everyMs, isHeld, isOfNow, timeoutMs]);
   const again = useCallback(() => setRound((n) => n + 1), []);
   return { ...state, again };
 }

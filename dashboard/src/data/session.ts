@@ -40,6 +40,8 @@ const RENEW_AFTER = 0.7;
 
 export class Session {
   readonly standing = new Cell<Standing>({ kind: "unknown" });
+  /** What requests over HTTP are proven with; in memory alone. */
+  accessToken: string | null = null;
   private refreshToken: string | null;
   private renewTimer: unknown = null;
   private proving: Promise<boolean> | null = null;
@@ -113,6 +115,7 @@ export class Session {
   }
 
   private take(tokens: Tokens): void {
+    this.accessToken = tokens.access_token;
     this.refreshToken = tokens.refresh_token;
     this.keeper.write(tokens.refresh_token);
     if (this.renewTimer !== null) this.cancel(this.renewTimer);
@@ -124,6 +127,7 @@ export class Session {
   }
 
   private leave(because: CallFailure | null): void {
+    this.accessToken = null;
     this.refreshToken = null;
     this.keeper.write(null);
     if (this.renewTimer !== null) this.cancel(this.renewTimer);

@@ -121,6 +121,18 @@ export function askAny(method: string, params: object, sent: Sent = {}): Promise
   return connection.call(method, params, sent);
 }
 
+/**
+ * Ask of the present, whatever instant the page shows: over HTTP, which the connection's instant does not reach.
+ *
+ * For what is about all of time, such as the history that instants are chosen from.
+ */
+export function askNow<M extends keyof Methods>(
+  method: M,
+  params: Methods[M]["params"],
+): Promise<Methods[M]["result"]> {
+  return askOverHttp(method, params) as Promise<Methods[M]["result"]>;
+}
+
 const stores = new Map<string, ChannelStore<unknown, never>>();
 
 /** The store of a channel, one for all who read it. */
@@ -152,11 +164,15 @@ async function overBoth(verb: "subscribe" | "unsubscribe", names: string[]): Pro
 }
 
 async function askOverHttp(method: string, params: object): Promise<unknown> {
+  const proof = method === "public/auth" ? null : session.accessToken;
   let answer: { result?: unknown; error?: unknown };
   try {
     const response = await fetch(HTTP_PATH, {
       method: "POST",
-      headers: { "content-type": "application/json" },
+      headers: {
+        "content-type": "application/json",
+        ...(proof && { authorization: `Bearer ${proof}` }),
+      },
       body: JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }),
       credentials: "omit",
       cache: "no-store",

@@ -134,11 +134,12 @@ function options(
     },
     legend: { show: false },
     cursor: { points: { size: 6 }, drag: { x: false, y: false } },
-    scales: Object.fromEntries(sides.map((side) => [side, {}])),
+    scales: Object.fromEntries(sides.map((side) => [side, { range: roomy }])),
     axes: [
       {
         ...axis,
         space: 70,
+        size: 28,
         values: (_plot, ticks) => ticks.map((tick) => instantText(tick, ticks)),
       },
       ...sides.map((side): uPlot.Axis => {
@@ -177,6 +178,13 @@ function options(
       ],
     },
   };
+}
+
+/** The range of an axis: a twentieth of room on either side, and a thousandth of the value for a flat line. */
+function roomy(_plot: uPlot, least: number | null, most: number | null): [number, number] {
+  if (least == null || most == null) return [0, 1];
+  const room = (most - least) / 20 || Math.abs(most) / 1_000 || 1;
+  return [least - room, most + room];
 }
 
 /** What the values of a side are divided by before they are written: micro-USDC by a million. */
