@@ -323,6 +323,15 @@ def test_ENGN_033_a_bankrupt_unit_does_not_cost_a_pass_at_every_event() -> None:
     assert [shard.acting for shard in venue.engine.shards] == [0]
 
 
+def test_ENGN_033_deciding_on_the_touched_alone_changes_nothing(
+    script: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = outcomes_and_hashes(script, every=20)
+    with monkeypatch.context() as patch:
+        patch.setattr("steelyard.engine.pass_.TOUCHED_MAX", -1)
+        assert outcomes_and_hashes(script, every=20) == short
+
+
 def test_ENGN_034_protection_is_told_when_it_begins_and_when_it_ends() -> None:
     venue = open_venue()
     assert ProtectionChanged("ETH", True) in venue.protect("ETH")

@@ -14,7 +14,7 @@ import numpy as np
 
 from steelyard.actions import Outcome, execute
 from steelyard.decisions import StateChange, plan_unit
-from steelyard.decisions.machine import level_columns
+from steelyard.decisions.machine import level_columns, next_state
 from steelyard.decisions.states import State
 from steelyard.engine.grace import soften as soften_states
 from steelyard.engine.shard import Shard
@@ -24,7 +24,9 @@ from steelyard.quantities import PPM, ceil_div
 if TYPE_CHECKING:
     from steelyard.engine.engine import Engine
 
-BALANCE, REQUIREMENT = 2, 4
+EQUITY, BALANCE, REQUIREMENT, CERTAIN = 0, 2, 4, 5
+TOUCHED_MAX = 64
+"""As many units are decided on one by one; more, in one pass over all."""
 
 
 def run_pass(engine: Engine) -> list[Outcome]:
@@ -37,7 +39,12 @@ def run_pass(engine: Engine) -> list[Outcome]:
         for shard in engine.shards:
             shard.require(engine.market, engine.columns, engine.method)
     elif touched:
-        _require_rows(engine, list(touched.values()))
+        places = list(touched.values())
+        _require_rows(engine, places)
+        watch.lap("margin")
+        if len(places) <= TOUCHED_MAX and _all_stay(engine, places):
+            watch.lap("decisions")
+            return []
     else:
         return []
     watch.lap("margin")
@@ -57,6 +64,28 @@ def run_pass(engine: Engine) -> list[Outcome]:
     _require_rows(engine, [(shard, row) for _, shard, row in verdicts])
     watch.lap("actions")
     return outcomes
+
+
+def _all_stay(engine: Engine, places: list[tuple[Shard, int]]) -> bool:
+    """Return whether touched units stay in states that ask for nothing: then nobody else moves either.
+
+    The others were decided on when they were last required, and deciding twice changes nothing.
+    """
+    for shard, row in places:
+        book, results = shard.book, shard.results[:, row].tolist()
+        previous = State(int(book.state[row]))
+        state = next_state(
+            previous,
+            maintenance_balance=results[BALANCE],
+            maintenance_requirement=results[REQUIREMENT],
+            equity=results[EQUITY],
+            certain_buffer=results[CERTAIN],
+            has_positions=bool(book.count[row]),
+            levels=engine.method.levels,
+        )
+        if state != previous or State.PARTIAL_REDUCTION <= state < State.BANKRUPT:
+            return False
+    return True
 
 
 def _require_rows(engine: Engine, places: list[tuple[Shard, int]]) -> None:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from steelyard.valuation.grid import ScenarioColumns
 
 EQUITY = RiskColumns.NAMES.index("equity")
+INITIAL_BALANCE = RiskColumns.NAMES.index("initial_balance")
+INITIAL_REQUIREMENT = RiskColumns.NAMES.index("initial_requirement")
 
 
 class EngineQueries:
@@ -164,12 +166,16 @@ class EngineQueries:
         book, row = self.venue.find(unit)
         kept = book.orders.get(row, {}).get(order)
         book.put_order(row, RestingOrder(order, slot, quantity, price_mark))
-        risk = self.risk_of(unit)
+        shard = self.places[unit][0]
+        before = shard.results[:, row].copy()
+        shard.require(self.market, self.columns, self.method, np.array([row], np.int64))
+        missing = int(shard.results[INITIAL_REQUIREMENT, row] - shard.results[INITIAL_BALANCE, row])
+        shard.results[:, row] = before
         if kept is None:
             book.drop_order(row, order)
         else:
             book.put_order(row, kept)
-        return risk.initial_requirement - risk.initial_balance
+        return missing
 
     def missing_after_withdrawal(self, account: str, asset: int, units: int) -> int:
         """Return the micro-USDC that would be missing after a withdrawal; ≤ 0 when it is free.
