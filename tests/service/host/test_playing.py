@@ -240,6 +240,30 @@ def test_HOST_008_a_host_without_a_market_keeps_time_and_says_it_is_stale(
     run(work)
 
 
+def test_HOST_008_a_clock_that_meets_a_failure_ends_with_the_host(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hosting, "TICK_S", 0.01)
+
+    async def work() -> None:
+        async with hosted(path) as venue:
+            venue.host.keep_time()
+            await until(lambda: len(venue.steps) > 2)
+
+            def broken(*_: object) -> None:
+                raise AssertionError("money does not sum to zero")
+
+            monkeypatch.setattr(venue.engine, "apply", broken)
+            await until(lambda: venue.host.failure is not None)
+            clock = venue.host._clock
+            assert clock is not None
+            await until(clock.done)
+            assert clock.exception() is None
+            assert "does not sum to zero" in venue.host.vitals().failure
+
+    run(work)
+
+
 # -- threads -------------------------------------------------------------------------------------
 
 

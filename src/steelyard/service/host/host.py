@@ -246,7 +246,12 @@ class Host:
             if not self._drivers:
                 await self.room()
                 time_us = self.engine.market.time_us + passed_us
-                self._submit(TimeTick(time_us, CLOCK_ORIGIN, self.next_seq(CLOCK_ORIGIN)))
+                try:
+                    self._submit(TimeTick(time_us, CLOCK_ORIGIN, self.next_seq(CLOCK_ORIGIN)))
+                except Exception as error:
+                    if error is not self.failure:
+                        raise
+                    return  # it stopped the host, which tells of it
 
     # -- the disk --------------------------------------------------------------------------------
 
