@@ -150,7 +150,7 @@ def _measure(session: Session, count: int) -> None:
         wait()
 
     _tell("reserve → answer, durable", _timed(taken[: count // 3], durably, desk.release))
-    if refused:
+    if len(refused) > 20:
         _tell("refusal, engine", _timed(refused, desk.expect_refusal, None))
     gc.enable()
 
