@@ -42,6 +42,7 @@ export function Prices({ past }: { past: HistoryData | null }) {
 
 function Asset({ asset, line }: { asset: AssetData; line: (number | null)[] | null }) {
   const spread = band(asset);
+  const hasLongNames = asset.sources.some(({ source }) => source.length > 6);
   return (
     <li className="asset">
       <h3 className="asset-name">{asset.asset}</h3>
@@ -71,7 +72,10 @@ function Asset({ asset, line }: { asset: AssetData; line: (number | null)[] | nu
       <span className="asset-age num">
         <Age us={asset.age_us} />
       </span>
-      <ul className="sources" aria-label={`Sources of ${asset.asset}`}>
+      <ul
+        className={`sources${hasLongNames ? " is-wide" : ""}`}
+        aria-label={`Sources of ${asset.asset}`}
+      >
         {asset.sources.map((source) => (
           <Source key={source.source} source={source} index={asset.index_price} />
         ))}
