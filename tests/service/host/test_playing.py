@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from steelyard.quantities import InvariantError
 from steelyard.service.host import host as hosting
 from steelyard.service.host.playing import JOINED_ORIGIN, from_thread, joined, paced
 from steelyard.ticks import Event, PriceBatch, PriceTick, QuoteTick, TimeTick
@@ -251,7 +252,7 @@ def test_HOST_008_a_clock_that_meets_a_failure_ends_with_the_host(
             await until(lambda: len(venue.steps) > 2)
 
             def broken(*_: object) -> None:
-                raise AssertionError("money does not sum to zero")
+                raise InvariantError("money does not sum to zero")
 
             monkeypatch.setattr(venue.engine, "apply", broken)
             await until(lambda: venue.host.failure is not None)

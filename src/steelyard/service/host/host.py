@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from time import perf_counter, perf_counter_ns
 from typing import NamedTuple
 
 from steelyard.engine.engine import Receipt
 from steelyard.engine.recovery import JournaledEngine
 from steelyard.publish import Tally
-from steelyard.quantities import JournalError, SteelyardError
+from steelyard.quantities import InvariantError, JournalError, SteelyardError
 from steelyard.service.answers.engine_desk import EngineDesk
 from steelyard.service.host.chronicle import Chronicle
 from steelyard.service.host.copies import Proven, copy_state, prove
@@ -239,19 +240,18 @@ class Host:
     async def _tick(self) -> None:
         """Let a second pass in the market with every second of the wall, unless a market does that."""
         last = perf_counter()
-        while self.failure is None:
+        while True:
             await asyncio.sleep(TICK_S)
+            if self.failure is not None:
+                return
             now = perf_counter()
             passed_us, last = int((now - last) * 1e6), now
             if not self._drivers:
                 await self.room()
                 time_us = self.engine.market.time_us + passed_us
-                try:
-                    self._submit(TimeTick(time_us, CLOCK_ORIGIN, self.next_seq(CLOCK_ORIGIN)))
-                except Exception as error:
-                    if error is not self.failure:
-                        raise
-                    return  # it stopped the host, which tells of it
+                tick = TimeTick(time_us, CLOCK_ORIGIN, self.next_seq(CLOCK_ORIGIN))
+                with suppress(JournalError, InvariantError):  # they stopped the host, which tells
+                    self._submit(tick)
 
     # -- the disk --------------------------------------------------------------------------------
 
