@@ -28,7 +28,7 @@ from bench.machine import ROOT, paired, peer, print_machine, report
 
 CONNECTIONS = 16
 DEPTH = 8
-AT_ONCE = 800
+AT_ONCE = 400
 METHODS = ("derive-pmrm2", "paradex-pm", "deribit-pm")
 PATH = "/api/v2"
 
@@ -71,7 +71,9 @@ def serve(kind: str, method: str, profile: str) -> None:
         service = served(method)
         server = WebServer(create_app(service), service)
         await server.start()
-        codes = [service.codes.issue(["simulate"], None, service.clock()) for _ in range(1 + CONNECTIONS)]
+        codes = [
+            service.codes.issue(["simulate"], None, service.clock()) for _ in range(1 + CONNECTIONS)
+        ]
         print(json.dumps({"port": server.port, "codes": codes}), flush=True)
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
         await server.stop()
@@ -80,7 +82,11 @@ def serve(kind: str, method: str, profile: str) -> None:
         import uvicorn
 
         config = uvicorn.Config(
-            decode_and_encode(method), port=0, http="httptools", access_log=False, log_level="error",
+            decode_and_encode(method),
+            port=0,
+            http="httptools",
+            access_log=False,
+            log_level="error",
             timeout_keep_alive=600,
         )
         server = uvicorn.Server(config)
@@ -147,7 +153,11 @@ def decode_and_encode(method: str) -> Any:
 
 def _type_of(value: object) -> Any:
     if isinstance(value, dict):
-        return dict[str, str] if any(isinstance(v, str) for v in value.values()) else dict[str, float | None]
+        return (
+            dict[str, str]
+            if any(isinstance(v, str) for v in value.values())
+            else dict[str, float | None]
+        )
     if isinstance(value, bool):
         return bool
     return float | None if isinstance(value, float) or value is None else type(value)
@@ -196,7 +206,11 @@ class Talk(asyncio.Protocol):
         held = self.held + data if self.held else data
         start = count = 0
         while True:
-            end = self.end_of_frame(held, start) if self.is_socket else self.end_of_answer(held, start)
+            end = (
+                self.end_of_frame(held, start)
+                if self.is_socket
+                else self.end_of_answer(held, start)
+            )
             if end < 0 or end > len(held):
                 break
             self.last = held[start:end]
@@ -233,7 +247,9 @@ class Talk(asyncio.Protocol):
 def framed(body: bytes) -> bytes:
     """Return a message of text as a client sends it, with a mask of zeros."""
     size = len(body)
-    head = bytes((0x81, 0x80 | size)) if size < 126 else bytes((0x81, 0xFE)) + size.to_bytes(2, "big")
+    head = (
+        bytes((0x81, 0x80 | size)) if size < 126 else bytes((0x81, 0xFE)) + size.to_bytes(2, "big")
+    )
     return head + bytes(4) + body
 
 
@@ -330,7 +346,9 @@ def bench_WEBT_028_simulations_a_second(method: str, rounds: int, cores: list[in
         for params in asked
     ]
     own = Server("own", method, cores[0] if len(cores) > 1 else None)
-    other = Server("fastapi", method, cores[0] if len(cores) > 1 else None) if peer("fastapi") else None
+    other = (
+        Server("fastapi", method, cores[0] if len(cores) > 1 else None) if peer("fastapi") else None
+    )
     loop = uvloop.new_event_loop()
     try:
         bearer = loop.run_until_complete(token(own))
@@ -362,7 +380,9 @@ def _compare(
 ) -> None:  # fmt: skip
     both = paired(http, socket, rounds)
     report(f"{name}, HTTP", AT_ONCE / both.first_s, "a second", goal=">= 1000" if is_goal else "")
-    report(f"{name}, WebSocket", AT_ONCE / both.second_s, "a second", goal=">= 1500" if is_goal else "")
+    report(
+        f"{name}, WebSocket", AT_ONCE / both.second_s, "a second", goal=">= 1500" if is_goal else ""
+    )
     if told is not None:
         against = paired(http, told, rounds)
         report(f"{name}, HTTP against FastAPI", against.ratio, "x faster", goal=">= 1" if is_goal else "",
@@ -377,7 +397,9 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="end within about half a minute")
     parser.add_argument("--serve", default="", help=argparse.SUPPRESS)
     parser.add_argument("--method", default="")
-    parser.add_argument("--profile", default="", help="where the server of --serve writes a profile")
+    parser.add_argument(
+        "--profile", default="", help="where the server of --serve writes a profile"
+    )
     options = parser.parse_args()
     if options.serve:
         serve(options.serve, options.method or METHODS[0], options.profile)
@@ -388,7 +410,7 @@ def main() -> None:
         os.sched_setaffinity(0, {cores[1]})
     chosen = [options.method] if options.method else METHODS[:1] if options.quick else METHODS
     for method in chosen:
-        bench_WEBT_028_simulations_a_second(method, 5 if options.quick else 15, cores)
+        bench_WEBT_028_simulations_a_second(method, 3 if options.quick else 15, cores)
 
 
 if __name__ == "__main__":

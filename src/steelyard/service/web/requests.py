@@ -20,14 +20,14 @@ from steelyard.quantities.errors import SteelyardError
 from steelyard.service.access.errors import not_proven
 from steelyard.service.access.session import ANONYMOUS, SCOPES, Session
 from steelyard.service.answers.desk import Desk
-from steelyard.service.rpc.dispatch import Answer, Call, Elsewhere
+from steelyard.service.rpc.dispatch import Answer, Call, Elsewhere, Waiting
 from steelyard.service.rpc.limits import check_size
 from steelyard.service.rpc.messages import decode_request, is_batch, not_json, not_request
 from steelyard.service.web.errors import WebError, not_taken
 from steelyard.service.web.guards import SAFE, Guard, Header
 from steelyard.service.web.methods import CONNECTION_METHODS, LinkContext
 from steelyard.service.web.service import Service
-from steelyard.service.web.wire import respond
+from steelyard.service.web.wire import JSON_LINES, respond
 
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
@@ -42,7 +42,6 @@ _JSON: tuple[Header, ...] = (
     (b"cache-control", b"no-store"),
     *(each for each in SAFE if each[0] == b"x-content-type-options"),
 )
-_JSON_LINES = b"".join(name + b": " + value + b"\r\n" for name, value in _JSON)
 _SHARED: tuple[Header, ...] = (
     (b"access-control-allow-methods", b"GET, POST"),
     (b"access-control-allow-headers", b"authorization, content-type"),
@@ -141,10 +140,43 @@ class Requests:
             and answer.body is not None
             and answer.http_status < UNPROVEN
             and answer.retry_after_us is None
-            and respond(send, answer.http_status, _JSON_LINES, answer.body)
+            and respond(send, answer.http_status, JSON_LINES, answer.body)
         ):
             return
         await send_answer(send, answer, self._shared(headers))
+
+    def at_once(self, headers: list[Header], body: bytes, address: str) -> Answer | Waiting | None:
+        """Return the answer to a small plain POST, or what is awaited for it; None is the usual way.
+
+        Plain is: a host that is served, no origin, nobody or a token.
+        """
+        found = _Headers(headers)
+        if found.origin or found.encoding or found.is_twice:
+            return None
+        header = found.authorization
+        if (header and header[:7].lower() != b"bearer ") or self._guard.check(found.host, b""):
+            return None
+        service = self._service
+        request = _Request(service, {"client": (address, 0)}, found)
+        session = ANONYMOUS
+        try:
+            if header:
+                session = service.proofs.bearer(header.decode("latin-1"), request.time_us, address)
+            service.charges.body(session, len(body), request.time_us, address)
+        except SteelyardError as error:
+            return self._faulty(request, error)
+        return service.dispatcher.begin(
+            body, session, request.desk, service.clock, address=address,
+            context_of=request.context, route=service.heavy.route,
+        )  # fmt: skip
+
+    def telling(self, found: Answer | Waiting) -> Any:
+        """Return an application that sends what was found."""
+
+        async def tell(_scope: Any, _receive: Receive, send: Send) -> None:
+            await send_answer(send, found if isinstance(found, Answer) else await found.doing)
+
+        return tell
 
     async def _refuse(
         self, request: _Request, error: WebError, send: Send, status: int | None = None

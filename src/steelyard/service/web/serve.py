@@ -59,7 +59,7 @@ class WebServer:
             logging.getLogger(name).setLevel(logging.ERROR)
         listener = _listener(settings.host, settings.port)
         self.host, self.port = listener.getsockname()[:2]
-        http, web_socket, self.gate = bounded(settings)
+        http, web_socket, self.gate = bounded(settings, getattr(self._app, "requests", None))
         try:
             config = uvicorn.Config(
                 self._app, http=http, ws=web_socket, lifespan="off", access_log=False,

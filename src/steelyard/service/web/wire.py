@@ -9,7 +9,7 @@ what waits, waits in `connection`, which knows an answer from a notification.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Protocol, cast
 
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
@@ -20,9 +20,15 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import Frame
 from websockets.protocol import State
 
+from steelyard.service.rpc.dispatch import Answer, Waiting
 from steelyard.service.web.settings import Settings
 
 WIRE = "steelyard.wire"
+DIRECT_PATH = b"/api/v2"
+DIRECT_BYTES_MAX = 65_536
+DIRECT_MAX = 4  # requests that are answered where they end, of those that come at once
+PLAIN_MAX = 401  # from here on an answer has headers of its own
+JSON_LINES = b"content-type: application/json\r\ncache-control: no-store\r\nx-content-type-options: nosniff\r\n"
 CUT_S = 2.0  # after which a connection that was closed is cut off
 TEXT = 0x81  # a whole message of text, RFC 6455, 5.2
 GOING_AWAY, POLICY, TOO_BIG, INVALID_TEXT, INTERNAL = 1001, 1008, 1009, 1007, 1011
@@ -61,11 +67,28 @@ class Gate:
             del self._of[address]
 
 
+class Direct(Protocol):
+    """Who answers a small request of JSON-RPC as soon as it is whole."""
+
+    def at_once(
+        self, headers: list[tuple[bytes, bytes]], body: bytes, address: str
+    ) -> Answer | Waiting | None:
+        """Return the answer or what is awaited for it, None to have it asked by the usual way."""
+
+    def telling(self, found: Answer | Waiting) -> Any:
+        """Return an application that sends what was found."""
+
+
 class GuardedHttp(HttpToolsProtocol):
-    """HTTP within bounds. `bounded` makes the class of a server, with its gate and settings."""
+    """HTTP within bounds. `bounded` makes the class of a server, with its gate and settings.
+
+    A small POST of JSON-RPC is answered where it ends, without a task, a scope and a queue of its own, which
+    take as long as a simulation does; but a few at a time, so that a pipeline does not hold the loop.
+    """
 
     gate: ClassVar[Gate]
     settings: ClassVar[Settings]
+    direct: ClassVar[Direct | None] = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Let a connection in, or refuse it with 503."""
@@ -76,6 +99,8 @@ class GuardedHttp(HttpToolsProtocol):
         self._header_bytes = self._header_count = 0
         self._timer: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
+        self._body: bytes | None = None
+        self._direct_left = 0
         if not self._is_in:
             self._end(503, b"too many connections")
             return
@@ -95,6 +120,7 @@ class GuardedHttp(HttpToolsProtocol):
         if not self._is_in or self.transport.is_closing():
             return
         was_in_headers = self._is_open and self._in_headers
+        self._direct_left = DIRECT_MAX
         super().data_received(data)
         if self._is_upgraded or self.transport.is_closing():
             return
@@ -128,12 +154,60 @@ class GuardedHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """End the headers."""
         self._in_headers = False
+        if self.url == DIRECT_PATH and self._may_be_direct():
+            self._body = b""
+            return
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body."""
+        if self._body is None:
+            super().on_body(body)
+        else:
+            self._body += body
+
     def on_message_complete(self) -> None:
-        """End a request."""
+        """End a request; a small one is answered here."""
         self._is_open = False
+        body, self._body = self._body, None
+        if body is None or self.direct is None:
+            super().on_message_complete()
+            return
+        found = self.direct.at_once(self.headers, body, self._address)
+        if isinstance(found, Answer) and found.body is not None and found.http_status < PLAIN_MAX:
+            lines = _lines(found.body, self.server_state.default_headers)
+            self.transport.write(
+                b"".join((STATUS_LINE[found.http_status], JSON_LINES, *lines, found.body))
+            )
+            self.on_response_complete()
+            return
+        app = self.app
+        if found is not None:
+            self.app = self.direct.telling(found)
+        super().on_headers_complete()
+        self.app = app
+        super().on_body(body)
         super().on_message_complete()
+
+    def _may_be_direct(self) -> bool:
+        """Return whether a request is small and plain, and nothing before it waits."""
+        if (
+            self.direct is None
+            or self._direct_left <= 0
+            or (self.cycle is not None and not self.cycle.response_complete)
+            or self.parser.get_method() != b"POST"
+            or self.parser.get_http_version() != "1.1"
+            or not self.parser.should_keep_alive()
+            or self.parser.should_upgrade()
+            or self.expect_100_continue
+            or self.flow.write_paused
+        ):
+            return False
+        for name, value in self.headers:
+            if name == b"content-length":
+                self._direct_left -= 1
+                return len(value) <= 5 and value.isdigit() and int(value) <= DIRECT_BYTES_MAX
+        return False
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over, with its place at the gate."""
@@ -195,6 +269,15 @@ class GuardedHttp(HttpToolsProtocol):
         self.loop.call_later(CUT_S, self.transport.abort)
 
 
+def _lines(body: bytes, headers: list[tuple[bytes, bytes]]) -> list[bytes]:
+    """Return the lines that every answer ends its head with."""
+    parts: list[bytes] = []
+    for name, value in headers:
+        parts += (name, b": ", value, b"\r\n")
+    parts.append(b"content-length: %d\r\n\r\n" % len(body))
+    return parts
+
+
 def respond(send: Any, status: int, headers: bytes, body: bytes) -> bool:
     """Return whether an answer was written whole, in one piece; False has it sent by the usual way.
 
@@ -207,11 +290,9 @@ def respond(send: Any, status: int, headers: bytes, body: bytes) -> bool:
     if cycle.response_started or cycle.disconnected or cycle.flow.write_paused:
         return False
     parts = [STATUS_LINE[status], headers]
-    for name, value in cycle.default_headers:
-        parts += (name, b": ", value, b"\r\n")
     if not cycle.keep_alive:
         parts.append(b"connection: close\r\n")
-    parts += (b"content-length: %d\r\n\r\n" % len(body), body)
+    parts += (*_lines(body, cycle.default_headers), body)
     cycle.response_started = cycle.response_complete = True
     cycle.waiting_for_100_continue = False
     cycle.transport.write(b"".join(parts))
@@ -339,10 +420,12 @@ class GuardedSocket(WebSocketsSansIOProtocol):
         self.transport.abort()
 
 
-def bounded(settings: Settings) -> tuple[type[GuardedHttp], type[GuardedSocket], Gate]:
+def bounded(
+    settings: Settings, direct: Direct | None = None
+) -> tuple[type[GuardedHttp], type[GuardedSocket], Gate]:
     """Return the protocols of one server, which share its gate, and the gate."""
     gate = Gate(settings.connections_max, settings.connections_per_address_max)
-    held = {"gate": gate, "settings": settings}
-    http = type("BoundedHttp", (GuardedHttp,), dict(held))
+    held: dict[str, Any] = {"gate": gate, "settings": settings}
+    http = type("BoundedHttp", (GuardedHttp,), held | {"direct": direct})
     socket = type("BoundedSocket", (GuardedSocket,), dict(held))
     return http, socket, gate
