@@ -525,6 +525,7 @@ def test_RWND_043_failure_within_a_method_is_an_incident_and_no_more(played: Pla
     with_rewind(played.path, use, options, on_incident=incidents.append)
 
 
+@pytest.mark.slow
 def test_RWND_044_memory_is_bounded_and_beyond_it_the_process_begins_anew(played: Played) -> None:
     raw = request("private/get_positions", account="long-8")
     small = msgspec.structs.replace(
