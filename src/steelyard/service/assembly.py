@@ -133,8 +133,9 @@ class Running:
 
     def _rewind(self, path: Path) -> Rewind:
         options = RewindOptions(
-            memory_bytes_max=self.config.rewind.memory_mb << 20, testnet=self.config.server.testnet
-        )
+            memory_bytes_max=self.config.rewind.memory_mb << 20,
+            testnet=self.config.server.testnet, title=self.host.title,
+        )  # fmt: skip
         return Rewind(path, options, on_incident=tell_incident)
 
     def _service(self) -> Service:
