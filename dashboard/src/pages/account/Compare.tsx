@@ -129,9 +129,9 @@ function Row({ row, isOwn = false }: { row: Compared; isOwn?: boolean }) {
   return (
     <tr className={isOwn ? "compare-own" : undefined}>
       <th scope="row">
-        {isOwn ? "This venue" : row.method}{" "}
-        <span className="unit" title={`amounts in ${row.currency}`}>
-          {row.version} {row.currency}
+        {isOwn ? "This venue" : row.method}
+        <span className="compare-of">
+          {row.version} in {row.currency}
         </span>
       </th>
       <td className="compare-bars" aria-hidden="true">
@@ -143,7 +143,7 @@ function Row({ row, isOwn = false }: { row: Compared; isOwn?: boolean }) {
         )}
         <i className="compare-one" style={{ left: place(1) }} />
       </td>
-      <td className={`num ${tone}`}>{value == null ? "no requirement" : ratio(value)}</td>
+      <td className={`num ${tone}`}>{value == null ? "none" : ratio(value)}</td>
       <td className="num">{amount(row.initial_margin)}</td>
       <td className="num">{amount(row.maintenance_margin)}</td>
       <td className="num is-wide">{amount(row.equity)}</td>

@@ -79,18 +79,20 @@ function Ladders({ views }: { views: readonly CriticalView[] }) {
         </button>
       )}
       {still.length > 0 && <Still views={still} />}
-      <p className="legend ladder-legend">
-        <span>
-          <i className="ladder-key is-index" /> present price
-        </span>
-        <span>
-          <i className="ladder-key is-liquidation" /> liquidated
-        </span>
-        <span>
-          <i className="ladder-key is-bankruptcy" /> bankrupt
-        </span>
-        <span>logarithmic, as far below as above</span>
-      </p>
+      {turning.length > 0 && (
+        <p className="legend ladder-legend">
+          <span>
+            <i className="ladder-key is-index" /> present price
+          </span>
+          <span>
+            <i className="ladder-key is-liquidation" /> liquidated
+          </span>
+          <span>
+            <i className="ladder-key is-bankruptcy" /> bankrupt
+          </span>
+          <span>logarithmic, as far below as above</span>
+        </p>
+      )}
     </>
   );
 }

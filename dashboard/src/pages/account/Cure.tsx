@@ -24,14 +24,16 @@ export function Cure() {
   const cure = useOnDemand("private/cure", { account: unit, level, wanted: Number(wanted) });
   const begun = useRef("");
   const { ask: start, isAsking, result } = cure;
-  const isWanting = isInWant(state);
+  const isUncovered =
+    toNumber(told.account.initial_balance) < toNumber(told.account.initial_requirement);
+  const isWanting = isInWant(state) || isUncovered;
   useEffect(() => {
     // A unit in want is searched for at once, and again when its state deepens; not at each tick.
-    const question = `${unit} ${level} ${wanted} ${state}`;
+    const question = `${unit} ${level} ${wanted} ${state} ${isUncovered}`;
     if (!isSeen || !isWanting || begun.current === question) return;
     begun.current = question;
     start();
-  }, [isSeen, isWanting, unit, level, wanted, state, start]);
+  }, [isSeen, isWanting, isUncovered, unit, level, wanted, state, start]);
   return (
     <>
       <form

@@ -215,8 +215,9 @@ function mapOption(
             borderWidth: 1,
           },
         })),
+        // On a narrow screen the cells are narrower than their numbers: these stand in the table.
         label: {
-          show: true,
+          show: innerWidth > 720,
           color: colours.text,
           fontSize: 10,
           formatter: (event: { data: { cell: Cell } }) => short(event.data.cell.profit),

@@ -56,7 +56,12 @@ export function Section({
     remember(name, !isOpen);
   };
   return (
-    <section className="panel account-section" id={name} aria-labelledby={`${id}-head`} ref={frame}>
+    <section
+      className={`panel account-section${isOld ? " is-old" : ""}`}
+      id={name}
+      aria-labelledby={`${id}-head`}
+      ref={frame}
+    >
       <header className={`panel-head${isOpen ? "" : " is-closed"}`}>
         <h2 id={`${id}-head`}>
           <button
@@ -72,13 +77,10 @@ export function Section({
             {title}
           </button>
         </h2>
+        {isOld && <span className="panel-old">▲ old</span>}
         {note && isOpen && <span className="panel-note">{note}</span>}
       </header>
-      <div
-        id={`${id}-body`}
-        hidden={!isOpen}
-        className={`panel-body${isFlush ? " is-flush" : ""}${isOld ? " is-old" : ""}`}
-      >
+      <div id={`${id}-body`} hidden={!isOpen} className={`panel-body${isFlush ? " is-flush" : ""}`}>
         {isOpen && <Seen value={isSeen}>{children}</Seen>}
       </div>
     </section>

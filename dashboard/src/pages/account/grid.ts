@@ -11,6 +11,7 @@ export interface Cell {
   profit: number;
   /** The share of the loss that counts: less than 1 in the tails. */
   weight: number;
+  /** Whether the requirement is decided here. */
   isBinding: boolean;
 }
 
@@ -32,13 +33,15 @@ export function sheetsOf(matrix: UnitMatrix, underlying: string): Sheet[] {
   const horizons = [...new Set(matrix.scenarios.map((each) => each.days ?? 0))].sort(
     (a, b) => a - b,
   );
-  return horizons.map((days) => sheet(matrix.scenarios, profits, own, days));
+  const worst = matrix.requirement_by === "scenario" ? (own?.worst ?? null) : null;
+  return horizons.map((days) => sheet(matrix.scenarios, profits, own, worst, days));
 }
 
 function sheet(
   scenarios: readonly ScenarioView[],
   profits: readonly (number | null)[],
   own: UnderlyingMatrix | null,
+  worst: number | null,
   days: number,
 ): Sheet {
   const here = scenarios
@@ -61,7 +64,7 @@ function sheet(
           number: found.scenario.number,
           profit: profits[found.at] ?? Number.NaN,
           weight: found.scenario.weight ?? 1,
-          isBinding: own !== null && own.worst === found.scenario.number,
+          isBinding: worst === found.scenario.number,
         };
       }),
     ]),

@@ -6,6 +6,7 @@ import { useChannel } from "../../data/hooks";
 import { Shown } from "../../parts";
 import { Link } from "../../shell/Link";
 import type { PageProps } from "../../shell/pages";
+import type { AccountData } from "../../wire";
 import { Ahead } from "./Ahead";
 import { Beat, useRefreshed } from "./asking";
 import { Compare } from "./Compare";
@@ -23,7 +24,12 @@ import { PutIntoTicket, UnitContext, useUnit, type Wish } from "./unit";
 
 const SUMMARY_EVERY_MS = 1_000;
 const EXPLAIN_EVERY_MS = 2_000;
-const FIRST_LEGS: readonly Leg[] = [{ id: 1, instrument: "", side: "buy", quantity: "" }];
+
+/** An isolated unit has one instrument, which its name ends in. */
+function firstLegs(unit: string, mode: string): readonly Leg[] {
+  const instrument = mode === "isolated" ? (unit.split("/")[1] ?? "") : "";
+  return [{ id: 1, instrument, side: "buy", quantity: "" }];
+}
 
 export default function Account({ name }: PageProps) {
   const { data, word } = useChannel(`account.${name}.200ms`);
@@ -42,9 +48,9 @@ export default function Account({ name }: PageProps) {
   );
 }
 
-function Live({ unit, told }: { unit: string; told: Parameters<typeof useSeenUnit>[1] }) {
+function Live({ unit, told }: { unit: string; told: AccountData }) {
   const seen = useSeenUnit(unit, told);
-  const [legs, setLegs] = useState<readonly Leg[]>(FIRST_LEGS);
+  const [legs, setLegs] = useState<readonly Leg[]>(() => firstLegs(unit, told.account.mode));
   const put = useCallback((wishes: readonly Wish[]) => {
     setLegs(
       wishes.map(({ instrument, quantity }, i) => ({
@@ -70,7 +76,7 @@ function Live({ unit, told }: { unit: string; told: Parameters<typeof useSeenUni
   );
 }
 
-function useSeenUnit(unit: string, told: import("../../wire").AccountData) {
+function useSeenUnit(unit: string, told: AccountData) {
   const summary = useRefreshed(
     "private/get_account_summary",
     { account: unit },
