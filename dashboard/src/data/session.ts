@@ -14,13 +14,15 @@ import { asFailure, type CallFailure, isUnproven } from "./errors";
 export type Standing =
   | { kind: "unknown" }
   | { kind: "nobody"; because: CallFailure | null }
-  | { kind: "proven"; scope: string };
+  /** keyId: the person that the two-person rules go by. */
+  | { kind: "proven"; scope: string; keyId?: string };
 
 export interface Tokens {
   access_token: string;
   refresh_token: string;
   expires_in: number;
   scope: string;
+  key_id?: string;
 }
 
 export type Grant =
@@ -96,7 +98,8 @@ export class Session {
       const grant: Grant = { grant_type: "refresh_token", refresh_token: token };
       const tokens = (await this.overSocket("public/auth", grant)) as Tokens;
       this.take(tokens);
-      this.standing.set({ kind: "proven", scope: tokens.scope });
+      const keyId = tokens.key_id;
+      this.standing.set({ kind: "proven", scope: tokens.scope, ...(keyId && { keyId }) });
       return true;
     } catch (error) {
       if (isUnproven(error)) this.leave(asFailure(error));
