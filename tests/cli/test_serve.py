@@ -85,6 +85,10 @@ def test_SERV_030_SERV_031_SERV_032_SERV_033_a_service_lives_and_ends(tmp_path: 
                 time.sleep(0.05)
             assert "error" not in ask(socket, "private/set_as_of", as_of_seq=now)
             assert seq_of(socket) == now
+            worlds = ask(socket, "private/liquidation_map", underlyings=["BTC"], levels=3)
+            assert [each["as_of_seq"] for each in worlds["result"]] == [now]
+            refused = ask(socket, "private/release", account="nobody", order="o")
+            assert refused["error"]["data"]["code"] == "WEBT-E06"
             assert "error" not in ask(socket, "private/set_as_of", as_of_seq=None)
             assert seq_of(socket) > now
     engine, report = replay_journal(Path(tmp_path / told["journal"]))

@@ -22,8 +22,12 @@ from steelyard.quantities.errors import SteelyardError
 from steelyard.service.access.session import ANONYMOUS, Session
 from steelyard.service.access.tokens import Tokens
 from steelyard.service.answers.desk import Desk
+from steelyard.service.rewind.methods import REWIND_METHODS
+from steelyard.service.rewind.whole import WHOLE_METHODS
 from steelyard.service.rpc.discover import DISCOVER
 from steelyard.service.rpc.dispatch import Answer, Call, Elsewhere, Waiting
+from steelyard.service.rpc.errors import body_of
+from steelyard.service.rpc.messages import encode
 from steelyard.service.web.errors import no_past, too_much
 from steelyard.service.web.log import tell
 from steelyard.service.web.methods import CONNECTION_METHODS, LinkContext
@@ -38,6 +42,9 @@ Work = Callable[[], Coroutine[Any, Any, None]]
 HEARTBEAT = b'{"jsonrpc":"2.0","method":"heartbeat","params":{"type":"heartbeat"}}'
 TEST_REQUEST = b'{"jsonrpc":"2.0","method":"heartbeat","params":{"type":"test_request"}}'
 NORMAL, TRY_LATER = 1000, 1013
+HERE = CONNECTION_METHODS | WHOLE_METHODS
+"""The methods that are the same whatever instant a connection is at."""
+
 _numbers = count(1)
 
 
@@ -127,11 +134,13 @@ class Connection:
     def _route(self, call: Call) -> Elsewhere | None:
         """Say where a call is served: in the past, in a thread, or here (None)."""
         method = call.entry.method
-        if method.name in CONNECTION_METHODS or method.name == DISCOVER:
+        if method.name in HERE or method.name == DISCOVER:
             return None
         if self.as_of is None:
             return self.service.heavy.route(call)
-        if call.entry.is_command or method.scope in ("trade", "admin"):
+        # What only the second process answers is awaited there as well, and changes nothing.
+        is_command = call.entry.is_command and method.name not in REWIND_METHODS
+        if is_command or method.scope in ("trade", "admin"):
             raise no_past(
                 f"{method.name} changes something, and the connection is at event {self.as_of}",
                 "the past is read, not changed", "private/set_as_of with null first",
@@ -306,16 +315,24 @@ class Connection:
                     return
                 try:
                     note = await self.service.rewind.channel(
-                        name, self.session(), seq, reader=self.name
-                    )
+                        name, self.session(), seq, reader=self.name,
+                        on_progress=lambda done: self._tell_as_of(seq, fraction=round(done, 3)),
+                    )  # fmt: skip
                 except SteelyardError as error:
                     tell("past_channel_refused", connection=self.name, code=error.code)
+                    self._tell_as_of(seq, channel=name, error=body_of(error))
                     continue
                 if note is not None and self.as_of == seq:
                     self._tell(note)
 
         if names:
             self._past = asyncio.get_running_loop().create_task(self._guarded(tell_past))
+
+    def _tell_as_of(self, seq: int, **what: Any) -> None:
+        """Tell how far a replay to an event is, or which channel cannot be told as of it."""
+        if self.as_of == seq:
+            params = {"as_of_seq": seq, **what}
+            self._tell(encode({"jsonrpc": "2.0", "method": "as_of", "params": params}))
 
     async def _listen(self, reader: ReaderSeam) -> None:
         """Take notifications; no more before those are written."""
