@@ -33,6 +33,7 @@ from steelyard.service.config import ServeConfig
 from steelyard.service.control.app import create_control
 from steelyard.service.control.trade_methods import trade_methods
 from steelyard.service.host import Host, Step
+from steelyard.service.rewind.methods import HISTORY
 from steelyard.service.rewind.options import RewindOptions
 from steelyard.service.rewind.rewind import Rewind
 from steelyard.service.telemetry import Metrics
@@ -86,6 +87,7 @@ class Running:
             [method.name for method in self.service.dispatcher.registry],
         )
         self._watch = _Watch(self.host, self.metrics)
+        self.service.dispatcher.on_answer = self.metrics.answered
         self.app = App(self.service, self._routes())
         self.server = WebServer(self.app, self.service)
         self._tasks: list[asyncio.Task[None]] = []
@@ -136,7 +138,8 @@ class Running:
             memory_bytes_max=self.config.rewind.memory_mb << 20,
             testnet=self.config.server.testnet, title=self.host.title,
         )  # fmt: skip
-        return Rewind(path, options, on_incident=tell_incident)
+        beside = [each for each in memory_methods(self.host.scene) if each.name == HISTORY]
+        return Rewind(path, options, on_incident=tell_incident, beside=beside)
 
     def _service(self) -> Service:
         methods = [

@@ -5,9 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from typing import cast
 
 import pytest
 
+from steelyard.service.access.session import ANONYMOUS
+from steelyard.service.answers.desk import Context, Desk
+from steelyard.service.rpc.dispatch import Dispatcher
+from steelyard.service.rpc.registry import Method, NoParams, Registry
 from steelyard.service.telemetry import METRICS, Metrics, Reading
 from tools import grafana
 
@@ -51,8 +56,8 @@ def test_SERV_020_metrics_have_kind_words_units_and_no_account() -> None:
 def test_SERV_021_a_strangers_names_add_one_line() -> None:
     metrics = Metrics(methods=["public/test"])
     for number in range(1_000):
-        metrics.request(f"public/made_up_{number}", "RPCJ-E07", 0.001)
-    metrics.request("public/test", "ok", 0.001)
+        metrics.answered(f"public/made_up_{number}", "RPCJ-E07", 1_000)
+    metrics.answered("public/test", "ok", 1_000)
     counted = {k: v for k, v in lines(metrics).items() if k.startswith("steelyard_requests_total")}
     assert counted == {
         'steelyard_requests_total{method="unknown",outcome="RPCJ-E07"}': 1_000.0,
@@ -87,6 +92,42 @@ def test_SERV_022_events_and_refusals_are_counted_as_they_happen() -> None:
     assert told['steelyard_decision_seconds_bucket{le="0.005"}'] == 2.0
     assert told['steelyard_decision_seconds_bucket{le="0.0025"}'] == 0.0
     assert told['steelyard_events_refused_total{code="ADMT-E02"}'] == 1.0
+
+
+def test_SERV_024_answers_are_counted_by_method_and_outcome() -> None:
+    told: list[tuple[str, str, int]] = []
+
+    def get_time(params: NoParams, context: Context) -> int:
+        return 1
+
+    method = Method(
+        name="public/get_time", handler=get_time, params=NoParams, result=int, scope="public",
+        credits=0, is_private=False, summary="The time",
+    )  # fmt: skip
+    dispatcher = Dispatcher(
+        Registry([method]), charge=lambda *_: None, on_incident=print,
+        on_answer=lambda *answer: told.append(answer),
+    )  # fmt: skip
+    clock = iter(range(0, 10**6, 7))
+
+    class Now:
+        def as_of_seq(self) -> int:
+            return 1
+
+    def ask(text: bytes) -> None:
+        dispatcher.answer(text, ANONYMOUS, cast(Desk, Now()), lambda: next(clock))
+
+    sound = b'{"jsonrpc":"2.0","id":1,"method":"public/get_time"}'
+    ask(sound)
+    ask(b'{"jsonrpc":"2.0","id":1,"method":"public/nothing"}')
+    ask(b"no json")
+    ask(b"[" + sound + b"," + sound + b"]")
+    assert [(name, outcome) for name, outcome, _ in told] == [
+        ("public/get_time", "ok"), ("public/nothing", "RPCJ-E07"), ("", told[2][1]),
+        ("public/get_time", "ok"), ("public/get_time", "ok"),
+    ]  # fmt: skip
+    assert told[2][1].startswith("RPCJ-E0")
+    assert told[0][2] == 7
 
 
 def test_SERV_023_the_dashboard_asks_for_metrics_that_there_are() -> None:

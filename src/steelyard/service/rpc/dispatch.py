@@ -114,6 +114,10 @@ Route = Callable[[Call], Elsewhere | None]
 """Says where a call is served; None is here and at once."""
 
 
+OnAnswer = Callable[[str, str, int], object]
+"""(method, outcome, microseconds): is told of an answer."""
+
+
 class _Asked(NamedTuple):
     """What is known of a request before it is read. waits: the commands that are waited for, None for all."""
 
@@ -126,6 +130,7 @@ class _Asked(NamedTuple):
     waits: frozenset[str] | None = frozenset()
     context_of: ContextMaker = Context
     route: Route | None = None
+    name: str = ""
 
 
 class Dispatcher:
@@ -134,7 +139,8 @@ class Dispatcher:
     charge: takes a call's credits or raises. charge_fault: takes what a request costs that is refused before
     its credits are taken, or raises; nothing is taken without it. on_incident: is told of every unexpected failure; what it
     raises itself is dropped. testnet: what answers say of the market. A notification is served and not
-    answered, though JSON-RPC's errors of a body that is no request always are.
+    answered, though JSON-RPC's errors of a body that is no request always are. on_answer: is told of every
+    answer: the method as asked for, "ok", the code of the error or "elsewhere", and the microseconds it took.
 
     >>> from steelyard.service.access.session import ANONYMOUS
     >>> from steelyard.service.rpc.registry import NoParams
@@ -168,8 +174,10 @@ lists","cure":"did you mean public/test?","where":{"method":"public/rest"},"near
         charge_fault: ChargeFault | None = None,
         testnet: bool = False,
         batch_requests_max: int = BATCH_REQUESTS_MAX,
+        on_answer: OnAnswer | None = None,
     ) -> None:
         self.registry = registry
+        self.on_answer = on_answer
         self._charge = charge
         self._charge_fault = charge_fault
         self._on_incident = on_incident
@@ -363,6 +371,8 @@ lists","cure":"did you mean public/test?","where":{"method":"public/rest"},"near
         """
         identity = None if isinstance(request.id, msgspec.UnsetType) else request.id
         is_paid = False
+        if self.on_answer is not None:
+            asked = asked._replace(name=name)
         try:
             entry, params = given if isinstance(given, tuple) else (self.registry.find(name), None)
             self._admit(entry, raw, asked)
@@ -395,6 +405,7 @@ lists","cure":"did you mean public/test?","where":{"method":"public/rest"},"near
             body = await routed.make()
             if routed.desk is None:
                 answer = Answer(body, OK)
+                self._observe("elsewhere", max(asked.us_in, asked.clock()), asked)
             else:
                 answer = self._told(identity, body, asked._replace(desk=routed.desk))
         except SteelyardError as error:
@@ -431,11 +442,17 @@ lists","cure":"did you mean public/test?","where":{"method":"public/rest"},"near
             id=identity, result=msgspec.Raw(result), usIn=asked.us_in, usOut=us_out, usDiff=us_out - asked.us_in,
             testnet=self._testnet, as_of_seq=self._as_of_seq(asked),
         )  # fmt: skip
+        self._observe("ok", us_out, asked)
         return Answer(encode(response), OK)
+
+    def _observe(self, outcome: str, us_out: int, asked: _Asked) -> None:
+        if self.on_answer is not None:
+            self.on_answer(asked.name, outcome, us_out - asked.us_in)
 
     def _refused(self, identity: Id, error: SteelyardError, asked: _Asked) -> Answer:
         """Return the answer of an expected failure."""
-        answer = self._failure(identity, body_of(error), published(error).http_status, asked)
+        status = published(error).http_status
+        answer = self._failure(identity, body_of(error), status, asked, error.code)
         retry_after_us = error.where.get("retry_after_us")
         if isinstance(retry_after_us, int):
             return answer._replace(retry_after_us=retry_after_us)
@@ -453,10 +470,15 @@ lists","cure":"did you mean public/test?","where":{"method":"public/rest"},"near
     def _failed(self, identity: Id, method: str, error: Exception, asked: _Asked) -> Answer:
         """Return the answer of an unexpected failure, and tell of the incident."""
         name = self._report(method, error, asked)
-        return self._failure(identity, incident_body(name), INTERNAL.http_status, asked)
+        return self._failure(
+            identity, incident_body(name), INTERNAL.http_status, asked, "incident"
+        )  # fmt: skip
 
-    def _failure(self, identity: Id, body: ErrorBody, http_status: int, asked: _Asked) -> Answer:
+    def _failure(
+        self, identity: Id, body: ErrorBody, http_status: int, asked: _Asked, outcome: str
+    ) -> Answer:
         us_out = max(asked.us_in, asked.clock())
+        self._observe(outcome, us_out, asked)
         failure = Failure(
             id=identity, error=body, usIn=asked.us_in, usOut=us_out, usDiff=us_out - asked.us_in,
             testnet=self._testnet, as_of_seq=self._as_of_seq(asked),

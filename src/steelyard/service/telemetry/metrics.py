@@ -93,8 +93,8 @@ class Metrics:
     read: gives the state when a scraper asks. methods: the names that may become labels.
 
     >>> metrics = Metrics(methods=["public/test"])
-    >>> metrics.request("public/test", "ok", 0.001)
-    >>> metrics.request("public/of_a_stranger", "RPCJ-E07", 0.001)
+    >>> metrics.answered("public/test", "ok", 1_000)
+    >>> metrics.answered("public/of_a_stranger", "RPCJ-E07", 1_000)
     >>> [line for line in metrics.text().decode().splitlines() if line.startswith("steelyard_requests_t")]
     ['steelyard_requests_total{method="public/test",outcome="ok"} 1.0', \
 'steelyard_requests_total{method="unknown",outcome="RPCJ-E07"} 1.0']
@@ -110,6 +110,7 @@ class Metrics:
         self._methods = frozenset(list(methods)[:METHODS_MAX])
         self._counters: dict[str, Counter] = {}
         self._histograms: dict[str, Histogram] = {}
+        self._answers: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
         self._registry.register(self)  # first: what it reads is in the histograms after it
         for metric in METRICS:
             self._make(metric)
@@ -142,11 +143,17 @@ class Metrics:
         """Count an event that broke a rule."""
         self._counters["steelyard_events_refused_total"].labels(code).inc()
 
-    def request(self, method: str, outcome: str, seconds: float) -> None:
-        """Count an answer. outcome: ok, or the code of the error. seconds: from read to made."""
+    def answered(self, method: str, outcome: str, us: int) -> None:
+        """Count an answer. outcome: ok, or the code of the error. us: from read to made."""
         name = method if method in self._methods else "unknown"
-        self._counters["steelyard_requests_total"].labels(name, outcome).inc()
-        self._histograms["steelyard_request_seconds"].labels(name).observe(seconds)
+        known = self._answers.get((name, outcome))
+        if known is None:
+            known = self._answers[name, outcome] = (
+                self._counters["steelyard_requests_total"].labels(name, outcome),
+                self._histograms["steelyard_request_seconds"].labels(name),
+            )
+        known[0].inc()
+        known[1].observe(us / 1e6)
 
     # -- telling ---------------------------------------------------------------------------------
 
