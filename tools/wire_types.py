@@ -161,12 +161,13 @@ def methods() -> tuple[Method, ...]:
     from steelyard.service.channels.methods import memory_methods
     from steelyard.service.control.trade_methods import trade_methods
     from steelyard.service.rewind.methods import rewind_methods
+    from steelyard.service.rewind.whole import whole_methods
     from steelyard.service.web.methods import connection_methods
 
     nowhere: Any = None
     return (
         *connection_methods(), *catalog.methods(), *memory_methods(nowhere), *rewind_methods(),
-        *trade_methods(nowhere),
+        *whole_methods(nowhere), *trade_methods(nowhere),
     )  # fmt: skip
 
 

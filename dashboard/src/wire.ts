@@ -589,6 +589,42 @@ export interface InstrumentsParams {
   expired?: boolean;
 }
 
+/** A record that cannot be read: events from `seq` on are not told, up to the next start. */
+export interface JournalDamage {
+  seq: number;
+  text: string;
+}
+
+/** A place worth looking at: its first event, the instant, what it is, how often until the next, in words. */
+export interface JournalMark {
+  seq: number;
+  time_us: number;
+  kind: string;
+  count: number;
+  text: string;
+}
+
+/**
+ * What can be gone to, as of now.
+ *
+ * first, last: events and their instants, 0 of an empty journal. starts: events from which a replay can begin;
+ * seconds_per_event: measured, of a replay. marks: by event, known up to `marks_to_seq`, 1,000 at most. difference: what a
+ * replay found to differ from the journal, empty if nothing; from difference_seq on nothing is told.
+ */
+export interface JournalSpan {
+  first_seq: number;
+  first_us: number;
+  last_seq: number;
+  last_us: number;
+  starts: number[];
+  seconds_per_event: Real;
+  marks: JournalMark[];
+  marks_to_seq: number;
+  difference: string;
+  difference_seq: number;
+  damages: JournalDamage[];
+}
+
 /** What one leg, or no leg, has in a part. */
 export interface LeafView {
   name: string;
@@ -1039,6 +1075,16 @@ export interface ScenarioView {
   tag: string;
 }
 
+/** time_us: UTC microseconds. */
+export interface SeqAtParams {
+  time_us: number;
+}
+
+/** seq: 0 where there was no event yet. */
+export interface SeqAtTime {
+  seq: number;
+}
+
 /** A reservation that was confirmed or released; seq and position: where that stands in the journal. */
 export interface Settled {
   account: string;
@@ -1408,6 +1454,8 @@ export interface Methods {
   "private/liquidation_map": { params: MapParams; result: LiquidationMap[] };
   "private/parameter_impact": { params: ImpactParams; result: ImpactReport };
   "private/look_ahead": { params: AheadParams; result: LookAhead };
+  "private/get_journal_span": { params: NoParams; result: JournalSpan };
+  "private/get_seq_at": { params: SeqAtParams; result: SeqAtTime };
   "private/reserve": { params: ReserveParams; result: Reservation };
   "private/confirm": { params: OrderParams; result: Settled };
   "private/release": { params: OrderParams; result: Settled };

@@ -37,6 +37,7 @@ from steelyard.service.answers.engine_desk import EngineDesk
 from steelyard.service.rpc.dispatch import Incident
 from steelyard.service.rpc.registry import Method, NoParams
 from steelyard.service.web.app import create_app
+from steelyard.service.web.errors import no_past
 from steelyard.service.web.serve import WebServer
 from steelyard.service.web.service import Service, now_us, service_of
 from steelyard.service.web.settings import Settings
@@ -173,10 +174,14 @@ class LittlePast:
         )
 
     async def channel(
-        self, name: str, _session: Session, as_of_seq: int, *, reader: Any = None
+        self, name: str, _session: Session, as_of_seq: int, *, reader: Any = None, on_progress: Any
     ) -> bytes | None:
         assert reader
         await asyncio.sleep(0)
+        if as_of_seq == 4:
+            on_progress(0.25)
+            if name.startswith("accounts"):
+                raise no_past("there were none", "a channel is of what was listed then", "go on")
         return note(name, {"type": "snapshot", "past": as_of_seq})
 
     async def seq_at(self, time_us: int) -> int:

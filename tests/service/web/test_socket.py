@@ -287,6 +287,25 @@ def test_WEBT_015_a_connection_goes_to_the_past_and_comes_back() -> None:
     run(story)
 
 
+def test_RWND_049_a_connection_is_told_how_far_and_which_channel_has_no_past() -> None:
+    async def story() -> None:
+        async with venue(past=True) as v, v.connect() as socket:
+            await login(socket)
+            await ask(socket, "public/subscribe", {"channels": ["health.raw", "accounts.raw"]})
+            await socket.recv(), await socket.recv()
+            await ask(socket, "private/set_as_of", {"as_of_seq": 4})
+            notes = [json.loads(await socket.recv()) for _ in range(4)]
+            assert [each["method"] for each in notes] == ["as_of", "subscription", "as_of", "as_of"]
+            assert notes[0]["params"] == {"as_of_seq": 4, "fraction": 0.25}
+            assert notes[1]["params"]["data"]["past"] == 4
+            refused = notes[3]["params"]
+            assert (refused["as_of_seq"], refused["channel"]) == (4, "accounts.raw")
+            assert refused["error"]["data"]["code"] == "WEBT-E06"
+            assert refused["error"]["data"]["reason"] == "there were none"
+
+    run(story)
+
+
 def test_WEBT_015_without_a_past_it_is_said_so_and_the_past_is_not_changed() -> None:
     async def command(_params: NoParams, _context: Any) -> str:
         raise AssertionError("the past was changed")

@@ -49,14 +49,20 @@ class Status(msgspec.Struct, frozen=True):
     as_of_seq: int
 
 
-def history_of(scene: Scene) -> HistoryData:
-    """Return the venue over time, one row a sample, oldest first; the last row is now."""
+def history_of(scene: Scene, as_of_seq: int | None = None) -> HistoryData:
+    """Return the venue over time, one row a sample, oldest first, up to an event; None is the last.
+
+    As of an event of the past they are the rows that were told then, less those that were merged since.
+    """
     history, market = scene.history, scene.engine.market
+    seqs = history.column("seq")
     count = history.count
+    if as_of_seq is not None:
+        count = int(np.searchsorted(seqs, as_of_seq, side="right"))
     states = history.units_by_state[:, :count].tolist()
     return HistoryData(
-        as_of_seq=scene.engine.seq,
-        seq=history.column("seq").tolist(),
+        as_of_seq=scene.engine.seq if as_of_seq is None else as_of_seq,
+        seq=seqs[:count].tolist(),
         time_us=history.time_us[:count].tolist(),
         index_prices={
             name: _known(history.index[slot, :count])
@@ -64,9 +70,9 @@ def history_of(scene: Scene) -> HistoryData:
             if slot and slot < len(market.assets)
         },
         units_by_state=dict(zip(STATE_NAMES, states, strict=True)),
-        insurance_fund_micro=history.column("fund_micro").tolist(),
-        bad_debt_micro=history.column("bad_debt_micro").tolist(),
-        liquidated=history.column("full_liquidations").tolist(),
+        insurance_fund_micro=history.column("fund_micro")[:count].tolist(),
+        bad_debt_micro=history.column("bad_debt_micro")[:count].tolist(),
+        liquidated=history.column("full_liquidations")[:count].tolist(),
     )
 
 
@@ -137,7 +143,7 @@ def memory_methods(scene: Scene) -> tuple[Method, ...]:
                 rule="a key reaches the accounts that it lists, or all",
                 cure="use a key of every account", endpoint="private/get_history",
             )  # fmt: skip
-        return history_of(scene)
+        return history_of(scene, context.desk.as_of_seq())
 
     def get_story(params: StoryParams, context: Context) -> Story:
         return story_of(scene, params, context)

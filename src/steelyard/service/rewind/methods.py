@@ -8,7 +8,8 @@ In the process of the live engine they are there to be described, charged and se
 refuse (RWND-E08) where no engine may be copied.
 
 What asks the service's memory (`channels.methods`) is answered from that of the replayed engine, all but
-`private/get_history`: its rows carry their events, so those of the live service are cut at one.
+`private/get_history`: its rows carry their events, so those of the live service are cut at one, in its own
+process (`Rewind`, beside). What is about all of the journal stands in `whole`.
 """
 
 from __future__ import annotations

@@ -44,6 +44,7 @@ from steelyard.service.rewind.methods import (
 from steelyard.service.rewind.options import RewindOptions
 from steelyard.service.rewind.process import OnProgress, WorkerProcess
 from steelyard.service.rewind.survey import Span
+from steelyard.service.rewind.whole import whole_methods
 from steelyard.service.rpc.dispatch import BATCH_REQUESTS_MAX, Charge, Clock, Dispatcher
 from steelyard.service.rpc.dispatch import Incident as RpcIncident
 from steelyard.service.rpc.errors import body_of
@@ -73,7 +74,8 @@ class Rewind:
     """Answers as of other events and of other states of the world. Use as an async context manager.
 
     path: the journal. charge: takes a call's credits or raises, as for the live dispatcher. methods: what
-    may be asked, for the checks here; the second process has those of `options.methods`. timeout_s: of one
+    may be asked, for the checks here; the second process has those of `options.methods`. beside: methods that are
+    answered in this process, as of the event that their desk says: what only the live service remembers. timeout_s: of one
     question. waiting_max: questions under way, at most.
     """
 
@@ -86,6 +88,7 @@ class Rewind:
         on_incident: Callable[[RpcIncident], object] = lambda _: None,
         clock: Clock = lambda: time.time_ns() // 1_000,
         methods: Iterable[Method] | None = None,
+        beside: Iterable[Method] = (),
         timeout_s: float = TIMEOUT_S,
         waiting_max: int = WAITING_MAX,
         silent_s_max: float = SILENT_S_MAX,
@@ -98,7 +101,7 @@ class Rewind:
         self._newest: dict[Hashable, tuple[int | None, set[int]]] = {}
         self._passed = False
         known = tuple(all_methods() if methods is None else methods)
-        self._registry = Registry(self._gated(method) for method in known)
+        self._registry = Registry([*map(self._gated, known), *beside])
         self._gate = Dispatcher(
             self._registry, charge=charge, on_incident=on_incident, testnet=self.options.testnet
         )
@@ -222,12 +225,14 @@ class Rewind:
     def methods(self) -> tuple[Method, ...]:
         """Return the methods of this room for the registry of the live dispatcher.
 
-        They are answered there as of the last durable event, by `respond_later`.
+        They are answered there as of the last durable event, by `respond_later`; those of `whole` about all of
+        the journal.
         """
-        return tuple(
+        forwarded = (
             msgspec.structs.replace(method, handler=self._forwarding(method.name))
             for method in rewind_methods()
         )
+        return (*forwarded, *whole_methods(self))
 
     def _forwarding(self, name: str) -> Callable[[Any, Context], Awaitable[msgspec.Raw]]:
         async def forward(params: Any, context: Context) -> msgspec.Raw:

@@ -63,9 +63,18 @@ class RewindSeam(Protocol):
         """
 
     async def channel(
-        self, name: str, session: Session, as_of_seq: int, *, reader: Hashable | None = None
+        self,
+        name: str,
+        session: Session,
+        as_of_seq: int,
+        *,
+        reader: Hashable | None = None,
+        on_progress: Callable[[float], object] | None = None,
     ) -> bytes | None:
-        """Return a channel's snapshot as of an event, None where it had none."""
+        """Return a channel's snapshot as of an event, None where it had none.
+
+        on_progress: told the fraction done of a long replay.
+        """
 
     async def seq_at(self, time_us: int) -> int:
         """Return the number of the last event at or before an instant."""
