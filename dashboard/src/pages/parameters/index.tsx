@@ -1,8 +1,45 @@
-/** Route of this page; its panels are still to come. */
+/** What operators change: the parameters of the method, and the orders that restrict or except. */
 
-import { Empty } from "../../parts";
-import type { PageProps } from "../../shell/pages";
+import "./parameters.css";
+import { useChannel } from "../../data/hooks";
+import { type Tab, Tabs } from "../../parts";
+import { navigate, useRoute } from "../../shell/router";
+import { Controls } from "./Controls";
+import { Method } from "./Method";
+import { Proposals } from "./Proposals";
+import { Who } from "./Who";
 
-export default function Page({ name }: PageProps) {
-  return <Empty title="This page is being built">{name}</Empty>;
+type Key = "method" | "proposals" | "controls";
+
+const TABS: readonly Tab<Key>[] = [
+  { key: "method", title: "Method" },
+  { key: "proposals", title: "Proposals" },
+  { key: "controls", title: "Controls" },
+];
+
+export function tabIn(search: string): Key {
+  const named = new URLSearchParams(search).get("tab");
+  return TABS.find((tab) => tab.key === named)?.key ?? "method";
+}
+
+export const goToTab = (key: Key): void =>
+  navigate(key === "method" ? "/parameters" : `/parameters?tab=${key}`, true);
+
+export default function Parameters() {
+  const chosen = tabIn(useRoute().search);
+  const { data: health } = useChannel("health.1000ms");
+  const nowUs = health?.time_us ?? 0;
+  return (
+    <div className="parameters">
+      <h1 className="sr-only">Parameters</h1>
+      <Who />
+      <Tabs label="What is changed" tabs={TABS} chosen={chosen} onChoose={goToTab}>
+        <div className="parameters-tab">
+          {chosen === "method" && <Method onProposals={() => goToTab("proposals")} />}
+          {chosen === "proposals" && <Proposals nowUs={nowUs} onMethod={() => goToTab("method")} />}
+          {chosen === "controls" && <Controls nowUs={nowUs} />}
+        </div>
+      </Tabs>
+    </div>
+  );
 }
