@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from tools.page import PageError, find_node
 
 ROOT = Path(__file__).resolve().parents[2]
 DASHBOARD = ROOT / "dashboard"
@@ -33,12 +34,15 @@ class UnitTests:
 @pytest.fixture(scope="session")
 def unit_tests(tmp_path_factory: pytest.TempPathFactory) -> UnitTests:
     """Run `npm test` once; skipped where Node or its packages are not installed."""
-    node = shutil.which("node")
     vitest = DASHBOARD / "node_modules" / "vitest" / "vitest.mjs"
-    if node is None or not vitest.is_file():
+    try:
+        node = find_node()
+    except PageError as error:
+        pytest.skip(str(error))
+    if not vitest.is_file():
         pytest.skip("the page's packages are not installed: python -m tools.page")
     report = tmp_path_factory.mktemp("page") / "report.json"
-    command = [node, str(vitest), "run", "--reporter=json", f"--outputFile={report}"]
+    command = [str(node), str(vitest), "run", "--reporter=json", f"--outputFile={report}"]
     done = subprocess.run(command, cwd=DASHBOARD, capture_output=True, text=True, check=False)
     assert report.is_file(), done.stdout + done.stderr
     outcomes: dict[str, list[tuple[str, str]]] = {}
