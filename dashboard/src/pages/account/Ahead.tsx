@@ -79,6 +79,14 @@ function Seen({ ahead, unit }: { ahead: LookAhead; unit: string }) {
       </fieldset>
       <Table laters={laters} measure={measure} currency={ahead.currency} />
       <h3>Maintenance requirement over time</h3>
+      <p className="legend">
+        {DRAWN.map((move, i) => (
+          <span key={move}>
+            <i style={{ background: `var(--series-${i + 1})` }} />
+            {move === 0 ? "prices stay" : `prices ${moveText(move)}`}
+          </span>
+        ))}
+      </p>
       <EChart
         label={lineWords(laters)}
         height={190}
@@ -183,10 +191,12 @@ function lineWords(laters: readonly Later[]): string {
 
 function lineOption(laters: readonly Later[], colours: Palette): Record<string, unknown> {
   const names = laters.map((later) => horizonTitle(later.horizon).replace(/^In /, ""));
-  const expiries = laters.filter((later) => later.settled.length > 0);
+  // Where more has expired than at the instant before.
+  const expiries = laters.filter(
+    (later, i) => later.settled.length > (laters[i - 1]?.settled.length ?? 0),
+  );
   return {
     grid: { left: 8, right: 18, top: 30, bottom: 8, containLabel: true },
-    legend: undefined,
     xAxis: axis(colours, { type: "category", data: names, splitLine: { show: false } }),
     yAxis: axis(colours, {
       type: "value",
@@ -211,14 +221,6 @@ function lineOption(laters: readonly Later[], colours: Palette): Record<string, 
       symbol: ["triangle", "circle", "rect"][i],
       symbolSize: 7,
       color: colours.series[i],
-      endLabel: {
-        show: true,
-        formatter: "{a}",
-        color: colours.text,
-        fontSize: 10,
-        distance: -4,
-        offset: [-34, -9],
-      },
       ...(i === 1 && {
         markLine: {
           silent: true,

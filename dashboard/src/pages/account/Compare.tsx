@@ -1,7 +1,7 @@
 /** What the methods of other venues would ask for the same account, and why some say nothing of it. */
 
 import { useState } from "react";
-import { fixed, NONE, ratio } from "../../format/numbers";
+import { compact, fixed, NONE, ratio } from "../../format/numbers";
 import { Empty, ErrorNote, Loading } from "../../parts";
 import type { Compared } from "../../wire";
 import { useRefreshed } from "./asking";
@@ -144,12 +144,21 @@ function Row({ row, isOwn = false }: { row: Compared; isOwn?: boolean }) {
         <i className="compare-one" style={{ left: place(1) }} />
       </td>
       <td className={`num ${tone}`}>{value == null ? "none" : ratio(value)}</td>
-      <td className="num">{amount(row.initial_margin)}</td>
-      <td className="num">{amount(row.maintenance_margin)}</td>
-      <td className="num is-wide">{amount(row.equity)}</td>
+      <td className="num" title={fixed(row.initial_margin, 2)}>
+        {amount(row.initial_margin)}
+      </td>
+      <td className="num" title={fixed(row.maintenance_margin, 2)}>
+        {amount(row.maintenance_margin)}
+      </td>
+      <td className="num is-wide" title={fixed(row.equity, 2)}>
+        {amount(row.equity)}
+      </td>
     </tr>
   );
 }
 
-const amount = (value: number | null): string =>
-  value == null ? NONE : fixed(value, Math.abs(value) < 10 ? 4 : 2);
+function amount(value: number | null): string {
+  if (value == null) return NONE;
+  const size = Math.abs(value);
+  return size >= 1e6 ? compact(value) : fixed(value, size < 10 ? 4 : 2);
+}

@@ -111,7 +111,7 @@ function Row({ row, hasOptions }: { row: Holding; hasOptions: boolean }) {
       </th>
       <td className="num">
         <span className={(position.size ?? 0) < 0 ? "short" : undefined}>{quantity(position)}</span>{" "}
-        <span className="unit">{position.size_currency}</span>
+        <span className="unit">{position.size_unit}</span>
       </td>
       <td className="num">
         {position.kind === "option" ? (

@@ -33,7 +33,7 @@ export function holdingsOf(
   const required = parts && requiredByLeg(parts);
   return positions.map((position) => {
     const { size, index_price: index } = position;
-    const isOfUsd = position.size_currency === "USD";
+    const isOfUsd = position.size_unit === "USD";
     const notional =
       size == null
         ? null
