@@ -152,63 +152,65 @@ function NewHalt({ nowUs }: { nowUs: number }) {
   };
   const mayHold = wish.scope === "venue" || wish.scope === "account";
   return (
-    <form className="order-form" onSubmit={halt} aria-label="New halt or reduce-only">
-      <SelectField
-        label="What"
-        value={wish.kind}
-        onChange={(event) => set({ kind: event.target.value as Kind })}
-        options={[
-          { value: "halt", text: "Halt: no new orders" },
-          { value: "reduce_only", text: "Reduce-only" },
-        ]}
-      />
-      <SelectField
-        label="Of"
-        value={wish.scope}
-        onChange={(event) => set({ scope: event.target.value as Scope, subject: "", hold: "" })}
-        options={[
-          { value: "venue", text: "the venue" },
-          { value: "underlying", text: "an underlying" },
-          { value: "instrument", text: "an instrument" },
-          { value: "account", text: "an account" },
-        ]}
-      />
-      {wish.scope !== "venue" && (
-        <Subject kind={wish.scope} value={wish.subject} onValue={(subject) => set({ subject })} />
-      )}
-      <SelectField
-        label="Ends"
-        value={wish.minutes}
-        onChange={(event) => set({ minutes: event.target.value })}
-        options={[{ value: "", text: "when somebody resumes" }, ...MINUTES]}
-      />
-      {mayHold && (
+    <>
+      <form className="order-form" onSubmit={halt} aria-label="New halt or reduce-only">
         <SelectField
-          label="Liquidations"
-          value={wish.hold}
-          onChange={(event) => set({ hold: event.target.value })}
-          options={[{ value: "", text: "go on" }, ...HOLDS.map(heldFor)]}
+          label="What"
+          value={wish.kind}
+          onChange={(event) => set({ kind: event.target.value as Kind })}
+          options={[
+            { value: "halt", text: "Halt: no new orders" },
+            { value: "reduce_only", text: "Reduce-only" },
+          ]}
         />
-      )}
-      <TextField
-        label="Reason, kept in the journal"
-        className="input"
-        value={wish.reason}
-        maxLength={REASON_LENGTH_MAX}
-        onChange={(event) => set({ reason: event.target.value })}
-      />
-      <div className="order-do">
-        <button
-          type="submit"
-          className="button is-first"
-          disabled={refusal !== null || held !== null}
-        >
-          {wish.kind === "halt" ? "Halt…" : "Restrict…"}
-        </button>
-        <span className="muted">{held ?? refusal}</span>
-      </div>
+        <SelectField
+          label="Of"
+          value={wish.scope}
+          onChange={(event) => set({ scope: event.target.value as Scope, subject: "", hold: "" })}
+          options={[
+            { value: "venue", text: "the venue" },
+            { value: "underlying", text: "an underlying" },
+            { value: "instrument", text: "an instrument" },
+            { value: "account", text: "an account" },
+          ]}
+        />
+        {wish.scope !== "venue" && (
+          <Subject kind={wish.scope} value={wish.subject} onValue={(subject) => set({ subject })} />
+        )}
+        <SelectField
+          label="Ends"
+          value={wish.minutes}
+          onChange={(event) => set({ minutes: event.target.value })}
+          options={[{ value: "", text: "when somebody resumes" }, ...MINUTES]}
+        />
+        {mayHold && (
+          <SelectField
+            label="Liquidations"
+            value={wish.hold}
+            onChange={(event) => set({ hold: event.target.value })}
+            options={[{ value: "", text: "go on" }, ...HOLDS.map(heldFor)]}
+          />
+        )}
+        <TextField
+          label="Reason, kept in the journal"
+          className="input"
+          value={wish.reason}
+          maxLength={REASON_LENGTH_MAX}
+          onChange={(event) => set({ reason: event.target.value })}
+        />
+        <div className="order-do">
+          <button
+            type="submit"
+            className="button is-first"
+            disabled={refusal !== null || held !== null}
+          >
+            {wish.kind === "halt" ? "Halt…" : "Restrict…"}
+          </button>
+          <span className="muted">{held ?? refusal}</span>
+        </div>
+      </form>
       {order && <Confirm order={order} onClose={() => setOrder(null)} />}
-    </form>
+    </>
   );
 }
 

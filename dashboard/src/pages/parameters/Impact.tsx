@@ -2,7 +2,7 @@
 
 import type { ChangeTold } from "../../control_wire";
 import { useAsOf } from "../../data/hooks";
-import { compactMoney, count, money, NONE, percent, signed } from "../../format/numbers";
+import { compactMoney, count, money, NONE, signed } from "../../format/numbers";
 import { instant } from "../../format/times";
 import { title } from "../../format/words";
 import {
@@ -163,7 +163,7 @@ function Totals({ report }: { report: ImpactReport }) {
 }
 
 const shareOf = (before: number, after: number): string =>
-  before > 0 ? percent((after - before) / before, 2) : NONE;
+  before > 0 ? `${signed(((after - before) / before) * 100, 2)} %` : NONE;
 
 function Accounts({ report }: { report: ImpactReport }) {
   if (report.accounts.length === 0) {

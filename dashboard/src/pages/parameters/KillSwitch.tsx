@@ -95,40 +95,42 @@ function Pull({ nowUs }: { nowUs: number }) {
     });
   };
   return (
-    <form className="order-form" onSubmit={pull} aria-label="Pull the kill switch">
-      <SelectField
-        label="Afterwards"
-        value={mode}
-        onChange={(event) => setMode(event.target.value as Mode)}
-        options={[
-          { value: "cancel_and_reduce_only", text: "only reductions are taken" },
-          { value: "freeze", text: "freeze: no order is taken" },
-        ]}
-      />
-      <SelectField
-        label="Liquidations"
-        value={hold}
-        onChange={(event) => setHold(event.target.value)}
-        options={[{ value: "", text: "go on" }, ...HOLDS.map(heldFor)]}
-      />
-      <TextField
-        label="Reason, kept in the journal"
-        value={reason}
-        maxLength={REASON_LENGTH_MAX}
-        onChange={(event) => setReason(event.target.value)}
-      />
-      <div className="order-do">
-        <button
-          type="submit"
-          className="button is-first is-grave"
-          disabled={refusal !== null || held !== null}
-        >
-          Pull the kill switch…
-        </button>
-        <span className="muted">{held ?? refusal}</span>
-      </div>
+    <>
+      <form className="order-form" onSubmit={pull} aria-label="Pull the kill switch">
+        <SelectField
+          label="Afterwards"
+          value={mode}
+          onChange={(event) => setMode(event.target.value as Mode)}
+          options={[
+            { value: "cancel_and_reduce_only", text: "only reductions are taken" },
+            { value: "freeze", text: "freeze: no order is taken" },
+          ]}
+        />
+        <SelectField
+          label="Liquidations"
+          value={hold}
+          onChange={(event) => setHold(event.target.value)}
+          options={[{ value: "", text: "go on" }, ...HOLDS.map(heldFor)]}
+        />
+        <TextField
+          label="Reason, kept in the journal"
+          value={reason}
+          maxLength={REASON_LENGTH_MAX}
+          onChange={(event) => setReason(event.target.value)}
+        />
+        <div className="order-do">
+          <button
+            type="submit"
+            className="button is-first is-grave"
+            disabled={refusal !== null || held !== null}
+          >
+            Pull the kill switch…
+          </button>
+          <span className="muted">{held ?? refusal}</span>
+        </div>
+      </form>
       {order && <Confirm order={order} onClose={() => setOrder(null)} />}
-    </form>
+    </>
   );
 }
 
@@ -159,30 +161,32 @@ function Lift({ control, nowUs }: { control: string; nowUs: number }) {
     });
   };
   return (
-    <form className="order-form" onSubmit={lift} aria-label="Ask to lift the kill switch">
-      <TextField
-        label="Why trading may begin again"
-        value={reason}
-        maxLength={REASON_LENGTH_MAX}
-        onChange={(event) => setReason(event.target.value)}
-      />
-      <SelectField
-        label="To be approved"
-        value={minutes}
-        onChange={(event) => setMinutes(event.target.value)}
-        options={MINUTES}
-      />
-      <div className="order-do">
-        <button
-          type="submit"
-          className="button is-first"
-          disabled={refusal !== null || held !== null}
-        >
-          Ask to lift it…
-        </button>
-        <span className="muted">{held ?? refusal}</span>
-      </div>
+    <>
+      <form className="order-form" onSubmit={lift} aria-label="Ask to lift the kill switch">
+        <TextField
+          label="Why trading may begin again"
+          value={reason}
+          maxLength={REASON_LENGTH_MAX}
+          onChange={(event) => setReason(event.target.value)}
+        />
+        <SelectField
+          label="To be approved"
+          value={minutes}
+          onChange={(event) => setMinutes(event.target.value)}
+          options={MINUTES}
+        />
+        <div className="order-do">
+          <button
+            type="submit"
+            className="button is-first"
+            disabled={refusal !== null || held !== null}
+          >
+            Ask to lift it…
+          </button>
+          <span className="muted">{held ?? refusal}</span>
+        </div>
+      </form>
       {order && <Confirm order={order} onClose={() => setOrder(null)} />}
-    </form>
+    </>
   );
 }

@@ -127,7 +127,7 @@ function figures(found: Parameters, document: MethodRead | null, changed: number
       note: "BLAKE2b-256 of every number",
     },
     {
-      name: "Left the document",
+      name: "Changed from the document",
       value: document ? count(changed) : "–",
       note: document ? "of those that the document states" : "the document is not known",
       ...(changed > 0 && { tone: "doubt" as const }),

@@ -171,40 +171,42 @@ function NewOverride({ nowUs }: { nowUs: number }) {
     });
   };
   return (
-    <form className="order-form" onSubmit={ask} aria-label="New override">
-      <SelectField
-        label="What"
-        value={kind}
-        onChange={(event) => {
-          setKind(event.target.value as Kind);
-          setSubject("");
-        }}
-        options={KINDS.map((each) => ({ value: each, text: OVERRIDE_WORDS[each] }))}
-      />
-      <Subject kind={what} value={subject} onValue={setSubject} />
-      <SelectField
-        label="Ends"
-        value={minutes}
-        onChange={(event) => setMinutes(event.target.value)}
-        options={MINUTES}
-      />
-      <TextField
-        label="Reason, kept in the journal"
-        value={reason}
-        maxLength={REASON_LENGTH_MAX}
-        onChange={(event) => setReason(event.target.value)}
-      />
-      <div className="order-do">
-        <button
-          type="submit"
-          className="button is-first"
-          disabled={refusal !== null || held !== null}
-        >
-          Ask for it…
-        </button>
-        <span className="muted">{held ?? refusal}</span>
-      </div>
+    <>
+      <form className="order-form" onSubmit={ask} aria-label="New override">
+        <SelectField
+          label="What"
+          value={kind}
+          onChange={(event) => {
+            setKind(event.target.value as Kind);
+            setSubject("");
+          }}
+          options={KINDS.map((each) => ({ value: each, text: OVERRIDE_WORDS[each] }))}
+        />
+        <Subject kind={what} value={subject} onValue={setSubject} />
+        <SelectField
+          label="Ends"
+          value={minutes}
+          onChange={(event) => setMinutes(event.target.value)}
+          options={MINUTES}
+        />
+        <TextField
+          label="Reason, kept in the journal"
+          value={reason}
+          maxLength={REASON_LENGTH_MAX}
+          onChange={(event) => setReason(event.target.value)}
+        />
+        <div className="order-do">
+          <button
+            type="submit"
+            className="button is-first"
+            disabled={refusal !== null || held !== null}
+          >
+            Ask for it…
+          </button>
+          <span className="muted">{held ?? refusal}</span>
+        </div>
+      </form>
       {order && <Confirm order={order} onClose={() => setOrder(null)} />}
-    </form>
+    </>
   );
 }
