@@ -2,14 +2,14 @@
 
 import { useMemo, useState } from "react";
 import { useCell, useChannel } from "../../data/hooks";
-import { count, percent, price } from "../../format/numbers";
+import { count, fixed, percent, price } from "../../format/numbers";
 import { instant } from "../../format/times";
 import { Age, Empty, type Figure, KeyFigures, Panel, Shown, VerdictChip } from "../../parts";
 import { isDark, paint } from "../../shell/theme";
 import type { AssetData, SurfaceData } from "../../wire";
 import { Choice } from "./Choice";
 import { whyOf } from "./condition";
-import { expiryText, type Range, untilText, volatilityText } from "./frame";
+import { decimalsOf, expiryText, type Range, shareOf, untilText, volatilityText } from "./frame";
 import { type Across, latticeOf } from "./lattice";
 import { Received } from "./Received";
 import { STOPS } from "./ramp";
@@ -197,7 +197,9 @@ function Legend({ volatilities, ticks }: { volatilities: Range; ticks: readonly 
       <i style={{ background: `linear-gradient(to right, ${stops.join(", ")})` }} />
       <div className="ramp-ticks num" aria-hidden="true">
         {ticks.map((tick) => (
-          <span key={tick}>{Math.round(tick * 100)}</span>
+          <span key={tick} style={{ left: `${100 * shareOf(tick, volatilities)}%` }}>
+            {fixed(tick * 100, decimalsOf(ticks, 100))}
+          </span>
         ))}
         <span className="unit">% a year</span>
       </div>

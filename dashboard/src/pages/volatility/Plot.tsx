@@ -14,7 +14,7 @@ export interface Mark {
 const LEFT = 40;
 const RIGHT = 12;
 const TOP = 8;
-const BOTTOM = 20;
+const BOTTOM = 24;
 const NEAR_PX = 24;
 const TIP_WIDTH = 190;
 
@@ -41,8 +41,8 @@ export function Plot({
   upright?: { x: number; word: string } | null;
   xRange?: Range;
   yRange?: Range;
-  xText: (tick: number) => string;
-  yText: (tick: number) => string;
+  xText: (tick: number, ticks: readonly number[]) => string;
+  yText: (tick: number, ticks: readonly number[]) => string;
   /** Whether x falls from left to right, as the delta of a call does while strikes rise. */
   isTurned?: boolean;
   height?: number;
@@ -63,6 +63,8 @@ export function Plot({
     const place = event.currentTarget.getBoundingClientRect();
     setPointed(nearest(marks, event.clientX - place.left, event.clientY - place.top, atX, atY));
   };
+  const rows = ticksOf(up, Math.max(2, Math.floor(height / 36)));
+  const columns = ticksOf(across, Math.max(2, Math.floor((width - LEFT) / 70)));
   const shown = pointed === null ? undefined : marks[pointed];
   return (
     <div
@@ -74,7 +76,7 @@ export function Plot({
     >
       {width > 0 && (
         <svg width={width} height={height} role="img" aria-label={label}>
-          {ticksOf(up, Math.max(2, Math.floor(height / 36))).map((tick) => (
+          {rows.map((tick) => (
             <g key={tick}>
               <line
                 className="plot-grid"
@@ -84,13 +86,13 @@ export function Plot({
                 y2={atY(tick)}
               />
               <text className="plot-text is-end" x={LEFT - 5} y={atY(tick) + 4}>
-                {yText(tick)}
+                {yText(tick, rows)}
               </text>
             </g>
           ))}
-          {ticksOf(across, Math.max(2, Math.floor((width - LEFT) / 70))).map((tick) => (
+          {columns.map((tick) => (
             <text className="plot-text is-middle" key={tick} x={atX(tick)} y={height - 6}>
-              {xText(tick)}
+              {xText(tick, columns)}
             </text>
           ))}
           {upright && (

@@ -7,6 +7,7 @@ import { Choice } from "./Choice";
 import {
   AXES,
   expiryText,
+  percentText,
   type Range,
   strikeText,
   tickText,
@@ -120,8 +121,8 @@ function SmilePlot({
           }}
           {...(kind === "delta" && { xRange: DELTAS })}
           yRange={volatilities}
-          xText={(tick) => tickText(kind, tick)}
-          yText={(tick) => `${Math.round(tick * 100)} %`}
+          xText={(tick, ticks) => tickText(kind, tick, ticks)}
+          yText={percentText}
           isTurned={kind === "delta"}
           height={height}
         />

@@ -2,7 +2,15 @@
 
 import { fixed, signed } from "../../format/numbers";
 import { Panel } from "../../parts";
-import { expiryText, type Range, strikeText, untilText, volatilityText } from "./frame";
+import {
+  decimalsOf,
+  expiryText,
+  percentText,
+  type Range,
+  strikeText,
+  untilText,
+  volatilityText,
+} from "./frame";
 import { Plot } from "./Plot";
 import type { Point, Term } from "./smile";
 
@@ -39,7 +47,7 @@ export function TermPlot({ terms, volatilities }: { terms: readonly Term[]; vola
           xRange={[0, Math.ceil(Math.max(...known.map(({ x }) => x)))]}
           {...(known.length < 2 && { yRange: volatilities })}
           xText={(tick) => `${fixed(tick * tick)} d`}
-          yText={(tick) => `${fixed(tick * 100, 0)} %`}
+          yText={percentText}
           height={190}
         />
       )}
@@ -91,7 +99,7 @@ function WingPlot({
           dashed={[known]}
           xRange={[0, Math.ceil(Math.max(...known.map(({ x }) => x)))]}
           xText={(tick) => `${fixed(tick * tick)} d`}
-          yText={(tick) => signed(tick, Number.isInteger(tick) ? 0 : 1)}
+          yText={(tick, ticks) => signed(tick, decimalsOf(ticks))}
           height={120}
         />
       )}

@@ -1,6 +1,6 @@
 /** Axes: round ticks, and ranges that stay while the numbers move within them. */
 
-import { NONE, percent, price, signed } from "../../format/numbers";
+import { fixed, NONE, percent, price, signed } from "../../format/numbers";
 import { day } from "../../format/times";
 import type { AxisKind, Smile } from "./smile";
 
@@ -40,12 +40,27 @@ export function ticksOf([low, high]: Range, most = 5): number[] {
 
 export const shareOf = (value: number, [low, high]: Range): number => (value - low) / (high - low);
 
-/** What a tick of an axis says. */
-export function tickText(kind: AxisKind, tick: number): string {
-  if (kind === "moneyness") return tick === 0 ? "0" : signed(tick, Math.abs(tick) < 0.1 ? 2 : 1);
-  if (kind === "delta") return tick.toFixed(2);
-  return strikeText(tick);
+/** How many decimals tell ticks apart. */
+export function decimalsOf(ticks: readonly number[], scale = 1): number {
+  const step = Math.abs(
+    (ticks[1] ?? ticks[0] ?? 1) - (ticks[1] === undefined ? 0 : (ticks[0] ?? 0)),
+  );
+  let decimals = 0;
+  const isWhole = (value: number) => Math.abs(value - Math.round(value)) < 1e-6;
+  while (decimals < 6 && !isWhole(step * scale * 10 ** decimals)) decimals += 1;
+  return decimals;
 }
+
+/** What a tick of an axis says, beside the others. */
+export function tickText(kind: AxisKind, tick: number, ticks: readonly number[]): string {
+  if (kind === "strike") return strikeText(tick);
+  const decimals = tick === 0 ? 0 : decimalsOf(ticks);
+  return kind === "delta" ? fixed(tick, decimals) : signed(tick, decimals);
+}
+
+/** What a tick of an axis of volatilities says. */
+export const percentText = (tick: number, ticks: readonly number[]): string =>
+  percent(tick, decimalsOf(ticks, 100));
 
 /** A strike without decimals that say nothing: 121,000, 2.5. */
 export function strikeText(strike: number): string {

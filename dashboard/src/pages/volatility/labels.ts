@@ -1,6 +1,6 @@
 /** The words around the surface, as elements above the canvas: they stay sharp, and are no part of what WebGL draws. */
 
-import { expiryText, tickText, untilText, volatilityText } from "./frame";
+import { expiryText, percentText, tickText, untilText } from "./frame";
 import {
   depthOf,
   type Frame,
@@ -40,7 +40,7 @@ export function labelsOf(
   });
   const [z, x] = [front * 1.1, side * 1.07];
   const across = frame.xTicks.map((tick) =>
-    at("tick", tickText(frame.across, tick), [widthOf(tick, frame), -0.02, z]),
+    at("tick", tickText(frame.across, tick, frame.xTicks), [widthOf(tick, frame), -0.02, z]),
   );
   const until = smiles.map((smile) =>
     at("tick", untilText(smile.years), [x, -0.02, depthOf(smile.years, frame)]),
@@ -54,13 +54,14 @@ export function labelsOf(
   ];
   const left = corners.reduce((a, b) => (scene.spotOf(b).x < scene.spotOf(a).x ? b : a));
   const up = frame.volatilityTicks.map((tick) => {
-    const label = at("tick", volatilityText(tick), [left[0], heightOf(tick, frame), left[2]]);
+    const label = at("tick", percentText(tick, frame.volatilityTicks), [
+      left[0],
+      heightOf(tick, frame),
+      left[2],
+    ]);
     return { ...label, x: label.x - 24 };
   });
-  return [
-    ...spaced(across),
-    ...spaced(until),
-    ...spaced(up),
+  const names = [
     at("name", frame.across === "strike" ? "strike, USD" : "ln(strike / forward)", [
       0,
       -0.05,
@@ -69,14 +70,18 @@ export function labelsOf(
     at("name", "time to expiry", [side * 1.27, -0.05, 0]),
     at("name", "volatility a year", [left[0], HEIGHT * 1.1, left[2]]),
   ];
+  return spaced([...names, ...across, ...until, ...up]);
 }
 
-/** Those of an axis that do not run into the one before. */
+/** Half of how wide a label is, in pixels, nearly. */
+const halfOf = ({ text, kind }: Label): number => (kind === "name" ? 3.5 : 3.1) * text.length;
+
+/** Those that do not run into one before. */
 export function spaced(labels: readonly Label[]): Label[] {
   const kept: Label[] = [];
   for (const label of labels) {
     const isFree = kept.every((other) => {
-      const wide = 3.2 * (label.text.length + other.text.length);
+      const wide = halfOf(label) + halfOf(other);
       return Math.abs(other.x - label.x) > wide || Math.abs(other.y - label.y) > APART;
     });
     if (isFree) kept.push(label);
@@ -86,6 +91,7 @@ export function spaced(labels: readonly Label[]): Label[] {
 
 /** Write labels into a layer: the elements stay, their text and place change. */
 export function writeLabels(layer: HTMLElement, labels: readonly Label[]): void {
+  const wide = layer.clientWidth;
   while (layer.children.length < labels.length) layer.append(document.createElement("span"));
   for (const [n, child] of [...layer.children].entries()) {
     const element = child as HTMLElement;
@@ -94,7 +100,9 @@ export function writeLabels(layer: HTMLElement, labels: readonly Label[]): void 
     if (!label) continue;
     if (element.textContent !== label.text) element.textContent = label.text;
     element.className = `surface-${label.kind}`;
-    element.style.transform = `translate(${label.x.toFixed(1)}px, ${label.y.toFixed(1)}px) translate(-50%, -50%)`;
+    const half = halfOf(label);
+    const x = Math.max(half, Math.min(wide - half, label.x));
+    element.style.transform = `translate(${x.toFixed(1)}px, ${label.y.toFixed(1)}px) translate(-50%, -50%)`;
   }
 }
 

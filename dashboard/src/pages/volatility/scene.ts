@@ -48,8 +48,10 @@ export interface Spot {
   y: number;
 }
 
-const MIDDLE = HEIGHT * 0.42;
+const MIDDLE = HEIGHT * 0.22;
 const ROOM = 64;
+const FIELD = 34; // degrees, from the top to the bottom of a canvas that is wide enough
+const WIDE = 1.6;
 
 /** Corners that are written anew in place; the buffers grow where they have to, and never shrink. */
 class Corners {
@@ -87,7 +89,7 @@ class Corners {
 export class SurfaceScene {
   private readonly renderer: WebGLRenderer;
   private readonly scene = new Scene();
-  private readonly camera = new PerspectiveCamera(34, 1, 0.1, 40);
+  private readonly camera = new PerspectiveCamera(FIELD, 1, 0.1, 40);
   private readonly parts = {
     mesh: new Corners(),
     lines: new Corners(),
@@ -169,8 +171,9 @@ export class SurfaceScene {
     this.renderer.setSize(width, height, false);
     (this.materials.points as PointsMaterial).size = 5 * density;
     this.camera.aspect = width / height;
-    // A narrow canvas shows the same width from farther away.
-    this.camera.fov = width / height < 1.5 ? 34 * Math.min(1.9, 1.5 / (width / height)) : 34;
+    // A narrow canvas shows the same width.
+    const tall = Math.max(1, WIDE / this.camera.aspect) * Math.tan((FIELD * Math.PI) / 360);
+    this.camera.fov = (Math.atan(tall) * 360) / Math.PI;
     this.camera.updateProjectionMatrix();
   }
 
