@@ -80,7 +80,7 @@ export function shownValue(value: unknown): string {
   if (typeof value === "number") return numberText(value);
   if (Array.isArray(value)) {
     if (value.every((each) => typeof each === "number")) return value.map(numberText).join(", ");
-    return `${value.length} rows`;
+    return value.length === 1 ? "1 row" : `${value.length} rows`;
   }
   return typeof value === "object" ? JSON.stringify(value) : String(value);
 }
