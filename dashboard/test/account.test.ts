@@ -488,7 +488,8 @@ function position(name: string, more: Partial<PositionView>): PositionView {
     kind: "future",
     direction: "buy",
     size: 1,
-    size_currency: "ETH",
+    size_unit: "ETH",
+    size_currency: null,
     average_price: 1,
     mark_price: 1,
     index_price: 4_000,
@@ -514,7 +515,7 @@ describe("PAGE-109 Positions state their notional at the index and their share o
   it("adds a leg's parts, a hedge below zero, the heaviest first", () => {
     const held = holdingsOf(
       [
-        position("ETH-PERPETUAL", { size: -2_000, size_currency: "USD" }),
+        position("ETH-PERPETUAL", { size: -2_000, size_unit: "USD" }),
         position("ETH_USDC-PERPETUAL", { size: 0.5 }),
       ],
       parts,
