@@ -117,6 +117,14 @@ export class Channels {
     for (const reader of [...wanted.readers]) reader(data, isSnapshot);
   }
 
+  /** The service says that a channel has nothing to tell, as of an instant at which there was none. */
+  failed(channel: string, error: CallFailure): void {
+    const wanted = this.wanted.get(channel);
+    if (!wanted) return;
+    wanted.word = { kind: "failed", error };
+    for (const reader of [...wanted.readers]) reader(null, false);
+  }
+
   private release(channel: string, reader: Reader): void {
     const wanted = this.wanted.get(channel);
     if (!wanted) return;

@@ -34,7 +34,8 @@ export class ChannelStore<T, M = T> {
   readonly subscribe = (listener: () => void): (() => void) => {
     const leave = this.emitter.subscribe(listener);
     this.stop ??= this.channels.read(this.channel, (message, isSnapshot) => {
-      if (message !== null) this.state = this.apply(this.state, message as M, isSnapshot);
+      // What a channel told before it failed may be of another instant.
+      this.state = message === null ? null : this.apply(this.state, message as M, isSnapshot);
       this.coalescer.mark();
     });
     return () => {

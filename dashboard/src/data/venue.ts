@@ -7,6 +7,7 @@ import { Channels } from "./channels";
 import { browserSurroundings, Connection, type Sent } from "./connection";
 import { Cell } from "./emitter";
 import { asFailure, type CallFailure, disconnected, refused } from "./errors";
+import { arrived, departed, gaveUp, progressed } from "./journey";
 import { mergedAccount, mergedSurface } from "./merging";
 import { Session, tabKeeper, takeLoginCode } from "./session";
 import { type Apply, appended, ChannelStore, replace } from "./store";
@@ -36,32 +37,69 @@ export const instantFailure = new Cell<CallFailure | null>(null);
 
 connection.onOpen = async () => {
   await session.prove();
-  if (asOfSeq.get() !== null) await goTo(asOfSeq.get());
+  if (asOfSeq.get() !== null) await goToWished();
   isReady.set(true);
   channels.opened();
 };
 connection.onNotification = (method, params) => {
   const { channel, data } = params as { channel?: string; data?: unknown };
-  if (method === "subscription" && typeof channel === "string") channels.told(channel, data);
+  if (method === "subscription" && typeof channel === "string") {
+    channels.told(channel, data);
+    const { as_of_seq: at } = data as { as_of_seq?: number };
+    if (at !== undefined) arrived(at);
+  } else if (method === "as_of") toldOfPast(params as AsOfNote);
 };
 connection.link.subscribe(() => {
   if (connection.link.get().kind === "open") return;
   isReady.set(false);
+  gaveUp();
   channels.lost();
 });
 // Another instant is another world: every channel begins anew in it.
 asOfSeq.subscribe(() => {
-  void moveTo(asOfSeq.get());
+  void move();
 });
 
-async function moveTo(seq: number | null): Promise<void> {
-  if (!isReady.get()) return; // it is gone to when the connection opens
+async function move(): Promise<void> {
+  if (!isReady.get()) return; // it is gone to when the connection opens, or behind the way under way
+  const link = connection.link.get();
   isReady.set(false);
+  departed(asOfSeq.get());
   await channels.leave();
-  await goTo(seq);
-  if (connection.link.get().kind !== "open") return;
+  await goToWished();
+  if (connection.link.get() !== link) return; // another connection has begun at the instant itself
   isReady.set(true);
   channels.opened();
+}
+
+/** Go to the instant in the address, and on where that has changed on the way: the latest wins. */
+async function goToWished(): Promise<void> {
+  let seq: number | null;
+  do {
+    seq = asOfSeq.get();
+    departed(seq);
+    await goTo(seq);
+  } while (asOfSeq.get() !== seq && connection.link.get().kind === "open");
+}
+
+interface AsOfNote {
+  as_of_seq: number;
+  fraction?: number;
+  channel?: string;
+  error?: unknown;
+}
+
+/** How far a replay is, or that a channel cannot be told as of then. */
+function toldOfPast({ as_of_seq: seq, fraction, channel, error }: AsOfNote): void {
+  if (seq !== asOfSeq.get()) return;
+  if (fraction !== undefined) progressed(seq, fraction);
+  if (channel === undefined) return;
+  const failure = refused(error as never);
+  channels.failed(channel, failure);
+  if (failure.code.startsWith("RWND")) {
+    instantFailure.set(failure);
+    gaveUp();
+  }
 }
 
 /** Put the connection at an instant: what it is asked and told is of then. */
@@ -69,8 +107,10 @@ async function goTo(seq: number | null): Promise<void> {
   try {
     await connection.call("private/set_as_of", { as_of_seq: seq }, { timeoutMs: PAST_MS });
     instantFailure.set(null);
+    if (seq === null) arrived(null);
   } catch (error) {
     instantFailure.set(asFailure(error));
+    gaveUp();
   }
 }
 

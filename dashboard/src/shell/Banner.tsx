@@ -1,6 +1,7 @@
 /** What must not be overlooked: back in time, the connection lost, the venue silent. */
 
-import { useCell, useChannel } from "../data/hooks";
+import { useAsOf, useCell, useChannel } from "../data/hooks";
+import { journey } from "../data/journey";
 import { connection, instantFailure } from "../data/venue";
 import { count } from "../format/numbers";
 import { instant } from "../format/times";
@@ -9,10 +10,64 @@ import { Link } from "./Link";
 import { goToInstant } from "./router";
 import { useCondition } from "./useCondition";
 
+/** The strip of the past, on every page: what is shown, a step on or back, the way there, and out of it. */
+function Past({ seq, timeUs }: { seq: number; timeUs: number | null }) {
+  const going = useCell(journey);
+  const done = going?.fraction ?? null;
+  return (
+    <div className="banner banner-past">
+      <Icon name="time" />
+      <span>
+        <strong>Back in time:</strong> every panel shows event {count(seq)}
+        {timeUs !== null && `, ${instant(timeUs)}`}. Nothing here is of now.
+      </span>
+      <span className="banner-steps">
+        <button
+          type="button"
+          className="button"
+          aria-label="Event before"
+          disabled={seq < 1}
+          onClick={() => goToInstant(seq - 1, true)}
+        >
+          ◀
+        </button>
+        <button
+          type="button"
+          className="button"
+          aria-label="Event after"
+          onClick={() => goToInstant(seq + 1, true)}
+        >
+          ▶
+        </button>
+      </span>
+      <button type="button" className="button" onClick={() => goToInstant(null)}>
+        Return to now
+      </button>
+      <Link href="/time">Choose another instant</Link>
+      <span className="banner-way" role="status">
+        {going !== null && (
+          <>
+            <progress aria-label="Replay" {...(done !== null && { value: done })} max={1} />
+            {done !== null ? `replaying, ${Math.floor(done * 100)} %` : "going there"}
+            <button
+              type="button"
+              className="button is-quiet"
+              onClick={() => goToInstant(going.from, true)}
+            >
+              Cancel
+            </button>
+          </>
+        )}
+      </span>
+    </div>
+  );
+}
+
 export function Banner() {
   const condition = useCondition();
   const { data: health } = useChannel("health.1000ms");
   const failure = useCell(instantFailure);
+  const asOf = useAsOf();
   if (condition.kind === "as_of" && failure) {
     return (
       <div className="banner" role="alert">
@@ -27,21 +82,8 @@ export function Banner() {
       </div>
     );
   }
-  if (condition.kind === "as_of") {
-    const isThere = health?.as_of_seq === condition.seq;
-    return (
-      <div className="banner" role="status">
-        <Icon name="time" />
-        <span>
-          <strong>Back in time:</strong> every panel shows event {count(condition.seq)}
-          {isThere && `, ${instant(health?.time_us)}`}. Nothing here is of now.
-        </span>
-        <button type="button" className="button" onClick={() => goToInstant(null)}>
-          Return to now
-        </button>
-        <Link href="/time">Choose another instant</Link>
-      </div>
-    );
+  if (asOf !== null && condition.kind !== "disconnected") {
+    return <Past seq={asOf} timeUs={health?.as_of_seq === asOf ? health.time_us : null} />;
   }
   if (condition.kind === "disconnected") {
     return (

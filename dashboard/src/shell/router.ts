@@ -79,9 +79,10 @@ export function navigate(path: string, isReplacing = false): void {
   arrive();
 }
 
-/** Show another instant on the same page; null: now. */
-export function goToInstant(seq: number | null): void {
-  history.pushState(null, "", location.pathname + withAsOf(location.search, seq));
+/** Show another instant on the same page; null: now. isReplacing: as one step of a longer way. */
+export function goToInstant(seq: number | null, isReplacing = false): void {
+  const place = location.pathname + withAsOf(location.search, seq);
+  history[isReplacing ? "replaceState" : "pushState"](null, "", place);
   arrive();
 }
 
