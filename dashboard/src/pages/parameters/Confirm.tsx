@@ -1,9 +1,11 @@
 /** The step before anything is changed: what will happen, who orders it, and the honest outcome. */
 
-import { type FormEvent, useState } from "react";
+import { type FormEvent, useEffect, useState } from "react";
 import type { Writes } from "../../control_wire";
 import type { Names } from "../../data/control";
 import { usePerson, useWrite } from "../../data/control_hooks";
+import { Cell } from "../../data/emitter";
+import { useCell } from "../../data/hooks";
 import { count } from "../../format/numbers";
 import { instant } from "../../format/times";
 import { Dialog, ErrorNote, TextField } from "../../parts";
@@ -27,31 +29,42 @@ export interface Order<W extends keyof Writes> {
   onDone?: () => void;
 }
 
-export function Confirm<W extends keyof Writes>({
-  order,
-  onClose,
-}: {
-  order: Order<W>;
-  onClose: () => void;
-}) {
+type AnyOrder = Order<"POST /halts">;
+
+const given = new Cell<AnyOrder | null>(null);
+
+/** Ask for the confirmation of an order. What led to it may go while it is given: the outcome stays. */
+export function giveOrder<W extends keyof Writes>(order: Order<W>): void {
+  given.set(order as unknown as AnyOrder);
+}
+
+/** Where orders are confirmed: once on the page. */
+export function Confirmation() {
+  const order = useCell(given);
+  useEffect(() => () => given.set(null), []);
+  return order && <Confirm order={order} onClose={() => given.set(null)} />;
+}
+
+function Confirm({ order, onClose }: { order: AnyOrder; onClose: () => void }) {
   const { keyId, held } = usePerson();
   const writing = useWrite(order.route);
   const [reason, setReason] = useState("");
   const [typedPhrase, setTypedPhrase] = useState("");
   const isTyped = !order.phrase || typedPhrase.trim().toLowerCase() === order.phrase;
   const isReady = isTyped && (!order.asksReason || reason.trim() !== "") && held === null;
-  const close = () => {
-    if (writing.done) order.onDone?.();
-    onClose();
-  };
+  const { onDone } = order;
+  const isDone = writing.done !== null;
+  useEffect(() => {
+    if (isDone) onDone?.();
+  }, [isDone, onDone]);
   const give = (event: FormEvent) => {
     event.preventDefault();
     if (isReady && !writing.isSending) void writing.send(order.body(reason.trim()), order.names);
   };
   return (
-    <Dialog title={order.title} isOpen onClose={close}>
+    <Dialog title={order.title} isOpen onClose={onClose}>
       {writing.done ? (
-        <Outcome done={writing.done} onClose={close} />
+        <Outcome done={writing.done} onClose={onClose} />
       ) : (
         <form onSubmit={give} className="confirm">
           <ul className="confirm-says">
@@ -85,7 +98,7 @@ export function Confirm<W extends keyof Writes>({
             <span className="muted">
               Ordered by <span className="mono">{keyId || "nobody"}</span>
             </span>
-            <button type="button" className="button" onClick={close}>
+            <button type="button" className="button" onClick={onClose}>
               Cancel
             </button>
             <button

@@ -6,7 +6,7 @@ import { usePerson } from "../../data/control_hooks";
 import { useChannel, useMethod } from "../../data/hooks";
 import { count } from "../../format/numbers";
 import { Empty, Panel, SelectField, TextField } from "../../parts";
-import { Confirm, type Order } from "./Confirm";
+import { giveOrder, type Order } from "./Confirm";
 import { REASON_LENGTH_MAX } from "./draft";
 import { OrderLine } from "./OrderLine";
 import {
@@ -57,7 +57,6 @@ export function Halts({ items, nowUs }: { items: readonly RestrictionTold[]; now
 
 function Standing({ halt, nowUs }: { halt: RestrictionTold; nowUs: number }) {
   const { held, scopes } = usePerson();
-  const [isEnding, setEnding] = useState(false);
   const mayEnd = isStanding(halt) && !halt.is_kill_switch;
   return (
     <OrderLine
@@ -73,12 +72,11 @@ function Standing({ halt, nowUs }: { halt: RestrictionTold; nowUs: number }) {
           className="button"
           disabled={held !== null || !scopes.has("risk")}
           aria-label={`Resume trading: end ${halt.id}`}
-          onClick={() => setEnding(true)}
+          onClick={() => giveOrder(resuming(halt))}
         >
           Resume…
         </button>
       )}
-      {isEnding && <Confirm order={resuming(halt)} onClose={() => setEnding(false)} />}
     </OrderLine>
   );
 }
@@ -130,7 +128,6 @@ function bodyOf(wish: Wish, nowUs: number): Restricted {
 function NewHalt({ nowUs }: { nowUs: number }) {
   const { held, scopes } = usePerson();
   const [wish, setWish] = useState(NEW);
-  const [order, setOrder] = useState<Order<"POST /halts"> | null>(null);
   const fault = restrictionFault(bodyOf(wish, nowUs));
   const refusal = !scopes.has("risk")
     ? "halting takes a key with the scope risk"
@@ -140,7 +137,7 @@ function NewHalt({ nowUs }: { nowUs: number }) {
     event.preventDefault();
     if (refusal || held) return;
     const body = bodyOf(wish, nowUs);
-    setOrder({
+    giveOrder({
       title: wish.kind === "halt" ? "Halt trading" : "Let only reductions through",
       verb: wish.kind === "halt" ? "Halt" : "Restrict to reductions",
       route: "POST /halts",
@@ -152,65 +149,62 @@ function NewHalt({ nowUs }: { nowUs: number }) {
   };
   const mayHold = wish.scope === "venue" || wish.scope === "account";
   return (
-    <>
-      <form className="order-form" onSubmit={halt} aria-label="New halt or reduce-only">
+    <form className="order-form" onSubmit={halt} aria-label="New halt or reduce-only">
+      <SelectField
+        label="What"
+        value={wish.kind}
+        onChange={(event) => set({ kind: event.target.value as Kind })}
+        options={[
+          { value: "halt", text: "Halt: no new orders" },
+          { value: "reduce_only", text: "Reduce-only" },
+        ]}
+      />
+      <SelectField
+        label="Of"
+        value={wish.scope}
+        onChange={(event) => set({ scope: event.target.value as Scope, subject: "", hold: "" })}
+        options={[
+          { value: "venue", text: "the venue" },
+          { value: "underlying", text: "an underlying" },
+          { value: "instrument", text: "an instrument" },
+          { value: "account", text: "an account" },
+        ]}
+      />
+      {wish.scope !== "venue" && (
+        <Subject kind={wish.scope} value={wish.subject} onValue={(subject) => set({ subject })} />
+      )}
+      <SelectField
+        label="Ends"
+        value={wish.minutes}
+        onChange={(event) => set({ minutes: event.target.value })}
+        options={[{ value: "", text: "when somebody resumes" }, ...MINUTES]}
+      />
+      {mayHold && (
         <SelectField
-          label="What"
-          value={wish.kind}
-          onChange={(event) => set({ kind: event.target.value as Kind })}
-          options={[
-            { value: "halt", text: "Halt: no new orders" },
-            { value: "reduce_only", text: "Reduce-only" },
-          ]}
+          label="Liquidations"
+          value={wish.hold}
+          onChange={(event) => set({ hold: event.target.value })}
+          options={[{ value: "", text: "go on" }, ...HOLDS.map(heldFor)]}
         />
-        <SelectField
-          label="Of"
-          value={wish.scope}
-          onChange={(event) => set({ scope: event.target.value as Scope, subject: "", hold: "" })}
-          options={[
-            { value: "venue", text: "the venue" },
-            { value: "underlying", text: "an underlying" },
-            { value: "instrument", text: "an instrument" },
-            { value: "account", text: "an account" },
-          ]}
-        />
-        {wish.scope !== "venue" && (
-          <Subject kind={wish.scope} value={wish.subject} onValue={(subject) => set({ subject })} />
-        )}
-        <SelectField
-          label="Ends"
-          value={wish.minutes}
-          onChange={(event) => set({ minutes: event.target.value })}
-          options={[{ value: "", text: "when somebody resumes" }, ...MINUTES]}
-        />
-        {mayHold && (
-          <SelectField
-            label="Liquidations"
-            value={wish.hold}
-            onChange={(event) => set({ hold: event.target.value })}
-            options={[{ value: "", text: "go on" }, ...HOLDS.map(heldFor)]}
-          />
-        )}
-        <TextField
-          label="Reason, kept in the journal"
-          className="input"
-          value={wish.reason}
-          maxLength={REASON_LENGTH_MAX}
-          onChange={(event) => set({ reason: event.target.value })}
-        />
-        <div className="order-do">
-          <button
-            type="submit"
-            className="button is-first"
-            disabled={refusal !== null || held !== null}
-          >
-            {wish.kind === "halt" ? "Halt…" : "Restrict…"}
-          </button>
-          <span className="muted">{held ?? refusal}</span>
-        </div>
-      </form>
-      {order && <Confirm order={order} onClose={() => setOrder(null)} />}
-    </>
+      )}
+      <TextField
+        label="Reason, kept in the journal"
+        className="input"
+        value={wish.reason}
+        maxLength={REASON_LENGTH_MAX}
+        onChange={(event) => set({ reason: event.target.value })}
+      />
+      <div className="order-do">
+        <button
+          type="submit"
+          className="button is-first"
+          disabled={refusal !== null || held !== null}
+        >
+          {wish.kind === "halt" ? "Halt…" : "Restrict…"}
+        </button>
+        <span className="muted">{held ?? refusal}</span>
+      </div>
+    </form>
   );
 }
 

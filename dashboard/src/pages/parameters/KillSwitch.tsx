@@ -4,7 +4,7 @@ import { type FormEvent, useState } from "react";
 import type { KillSwitch, OverrideTold, Pulled } from "../../control_wire";
 import { usePerson } from "../../data/control_hooks";
 import { Icon, Panel, SelectField, TextField } from "../../parts";
-import { Confirm, type Order } from "./Confirm";
+import { giveOrder } from "./Confirm";
 import { REASON_LENGTH_MAX } from "./draft";
 import { HOLDS, heldFor } from "./Halts";
 import { OrderLine } from "./OrderLine";
@@ -69,7 +69,6 @@ function Pull({ nowUs }: { nowUs: number }) {
   const [mode, setMode] = useState<Mode>("cancel_and_reduce_only");
   const [reason, setReason] = useState("");
   const [hold, setHold] = useState("");
-  const [order, setOrder] = useState<Order<"POST /kill-switch"> | null>(null);
   const refusal = !scopes.has("risk")
     ? "pulling it takes a key with the scope risk"
     : reason.trim()
@@ -83,7 +82,7 @@ function Pull({ nowUs }: { nowUs: number }) {
       reason: reason.trim(),
       ...(hold && { liquidations_held_until_us: inMinutes(nowUs, hold) }),
     };
-    setOrder({
+    giveOrder({
       title: "Pull the kill switch",
       verb: "Pull it",
       route: "POST /kill-switch",
@@ -95,42 +94,39 @@ function Pull({ nowUs }: { nowUs: number }) {
     });
   };
   return (
-    <>
-      <form className="order-form" onSubmit={pull} aria-label="Pull the kill switch">
-        <SelectField
-          label="Afterwards"
-          value={mode}
-          onChange={(event) => setMode(event.target.value as Mode)}
-          options={[
-            { value: "cancel_and_reduce_only", text: "only reductions are taken" },
-            { value: "freeze", text: "freeze: no order is taken" },
-          ]}
-        />
-        <SelectField
-          label="Liquidations"
-          value={hold}
-          onChange={(event) => setHold(event.target.value)}
-          options={[{ value: "", text: "go on" }, ...HOLDS.map(heldFor)]}
-        />
-        <TextField
-          label="Reason, kept in the journal"
-          value={reason}
-          maxLength={REASON_LENGTH_MAX}
-          onChange={(event) => setReason(event.target.value)}
-        />
-        <div className="order-do">
-          <button
-            type="submit"
-            className="button is-first is-grave"
-            disabled={refusal !== null || held !== null}
-          >
-            Pull the kill switch…
-          </button>
-          <span className="muted">{held ?? refusal}</span>
-        </div>
-      </form>
-      {order && <Confirm order={order} onClose={() => setOrder(null)} />}
-    </>
+    <form className="order-form" onSubmit={pull} aria-label="Pull the kill switch">
+      <SelectField
+        label="Afterwards"
+        value={mode}
+        onChange={(event) => setMode(event.target.value as Mode)}
+        options={[
+          { value: "cancel_and_reduce_only", text: "only reductions are taken" },
+          { value: "freeze", text: "freeze: no order is taken" },
+        ]}
+      />
+      <SelectField
+        label="Liquidations"
+        value={hold}
+        onChange={(event) => setHold(event.target.value)}
+        options={[{ value: "", text: "go on" }, ...HOLDS.map(heldFor)]}
+      />
+      <TextField
+        label="Reason, kept in the journal"
+        value={reason}
+        maxLength={REASON_LENGTH_MAX}
+        onChange={(event) => setReason(event.target.value)}
+      />
+      <div className="order-do">
+        <button
+          type="submit"
+          className="button is-first is-grave"
+          disabled={refusal !== null || held !== null}
+        >
+          Pull the kill switch…
+        </button>
+        <span className="muted">{held ?? refusal}</span>
+      </div>
+    </form>
   );
 }
 
@@ -138,7 +134,6 @@ function Lift({ control, nowUs }: { control: string; nowUs: number }) {
   const { held, scopes } = usePerson();
   const [reason, setReason] = useState("");
   const [minutes, setMinutes] = useState("60");
-  const [order, setOrder] = useState<Order<"POST /kill-switch/lift"> | null>(null);
   const refusal = !scopes.has("admin")
     ? "asking to lift it takes a key with the scope admin"
     : reason.trim()
@@ -148,7 +143,7 @@ function Lift({ control, nowUs }: { control: string; nowUs: number }) {
     event.preventDefault();
     if (refusal || held) return;
     const body = { control, reason: reason.trim(), until_us: inMinutes(nowUs, minutes) };
-    setOrder({
+    giveOrder({
       title: "Ask to lift the kill switch",
       verb: "Ask",
       route: "POST /kill-switch/lift",
@@ -161,32 +156,29 @@ function Lift({ control, nowUs }: { control: string; nowUs: number }) {
     });
   };
   return (
-    <>
-      <form className="order-form" onSubmit={lift} aria-label="Ask to lift the kill switch">
-        <TextField
-          label="Why trading may begin again"
-          value={reason}
-          maxLength={REASON_LENGTH_MAX}
-          onChange={(event) => setReason(event.target.value)}
-        />
-        <SelectField
-          label="To be approved"
-          value={minutes}
-          onChange={(event) => setMinutes(event.target.value)}
-          options={MINUTES}
-        />
-        <div className="order-do">
-          <button
-            type="submit"
-            className="button is-first"
-            disabled={refusal !== null || held !== null}
-          >
-            Ask to lift it…
-          </button>
-          <span className="muted">{held ?? refusal}</span>
-        </div>
-      </form>
-      {order && <Confirm order={order} onClose={() => setOrder(null)} />}
-    </>
+    <form className="order-form" onSubmit={lift} aria-label="Ask to lift the kill switch">
+      <TextField
+        label="Why trading may begin again"
+        value={reason}
+        maxLength={REASON_LENGTH_MAX}
+        onChange={(event) => setReason(event.target.value)}
+      />
+      <SelectField
+        label="To be approved"
+        value={minutes}
+        onChange={(event) => setMinutes(event.target.value)}
+        options={MINUTES}
+      />
+      <div className="order-do">
+        <button
+          type="submit"
+          className="button is-first"
+          disabled={refusal !== null || held !== null}
+        >
+          Ask to lift it…
+        </button>
+        <span className="muted">{held ?? refusal}</span>
+      </div>
+    </form>
   );
 }

@@ -5,7 +5,6 @@ import type { MethodRead, Parameters } from "../../control_wire";
 import { useControl, usePerson } from "../../data/control_hooks";
 import { useCell } from "../../data/hooks";
 import { count } from "../../format/numbers";
-import { instant } from "../../format/times";
 import { Empty, type Figure, KeyFigures, Panel, Shown } from "../../parts";
 import { addToDraft, draft } from "./draft";
 import {
@@ -60,7 +59,7 @@ function Found({ found, onProposals }: { found: Parameters; onProposals: () => v
       />
       <Panel
         title="Parameters in force"
-        note={`${count(shown)} of ${count(leaves.length)}; as of event ${count(found.as_of_seq)}, ${instant(found.time_us)}`}
+        note={`${count(shown)} of ${count(leaves.length)}; as of event ${count(found.as_of_seq)}`}
         isFlush
         tools={
           lines.length > 0 && (

@@ -6,7 +6,7 @@ import { usePerson } from "../../data/control_hooks";
 import { useCell } from "../../data/hooks";
 import { instant } from "../../format/times";
 import { Icon, SelectField, TextField } from "../../parts";
-import { Confirm, type Order } from "./Confirm";
+import { giveOrder, type Order } from "./Confirm";
 import {
   addToDraft,
   changeLine,
@@ -46,12 +46,11 @@ export function NewProposal({
   const now = useCell(draft);
   const { held, scopes } = usePerson();
   const leaves = useMemo(() => leavesOf(method.parameters), [method.parameters]);
-  const [order, setOrder] = useState<Order<"POST /proposals"> | null>(null);
   const changes = changesOf(now, method.parameters);
   const isReady = changes !== null && now.reason.trim() !== "" && !held && scopes.has("risk");
   const propose = (event: FormEvent) => {
     event.preventDefault();
-    if (isReady && changes) setOrder(proposing(changes, now, nowUs));
+    if (isReady && changes) giveOrder(proposing(changes, now, nowUs));
   };
   return (
     <>
@@ -92,7 +91,6 @@ export function NewProposal({
         )}
       </form>
       {changes && <Impact changes={changes} isOpen />}
-      {order && <Confirm order={order} onClose={() => setOrder(null)} />}
     </>
   );
 }

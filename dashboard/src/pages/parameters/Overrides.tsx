@@ -6,7 +6,7 @@ import { usePerson } from "../../data/control_hooks";
 import { count } from "../../format/numbers";
 import { instant } from "../../format/times";
 import { Empty, Panel, SelectField, TextField } from "../../parts";
-import { Confirm, type Order } from "./Confirm";
+import { giveOrder, type Order } from "./Confirm";
 import { REASON_LENGTH_MAX } from "./draft";
 import { Subject } from "./Halts";
 import { OrderLine } from "./OrderLine";
@@ -58,10 +58,8 @@ export function Overrides({ items, nowUs }: { items: readonly OverrideTold[]; no
 
 function Standing({ override, nowUs }: { override: OverrideTold; nowUs: number }) {
   const { keyId, scopes, held } = usePerson();
-  const [doing, setDoing] = useState<"approve" | "withdraw" | null>(null);
   const heldBack = approvalHeld(override.author, keyId, scopes);
   const isOpen = isStanding(override);
-  const close = () => setDoing(null);
   return (
     <>
       <OrderLine
@@ -75,7 +73,7 @@ function Standing({ override, nowUs }: { override: OverrideTold; nowUs: number }
             className="button is-first"
             disabled={heldBack !== null || held !== null}
             aria-label={`Approve ${override.id}`}
-            onClick={() => setDoing("approve")}
+            onClick={() => giveOrder(approving(override))}
           >
             Approve…
           </button>
@@ -86,7 +84,7 @@ function Standing({ override, nowUs }: { override: OverrideTold; nowUs: number }
             className="button"
             disabled={held !== null || !scopes.has("risk")}
             aria-label={`End ${override.id}`}
-            onClick={() => setDoing("withdraw")}
+            onClick={() => giveOrder(ending(override))}
           >
             End…
           </button>
@@ -98,8 +96,6 @@ function Standing({ override, nowUs }: { override: OverrideTold; nowUs: number }
           <span className="mono">{keyId || "nobody"}</span>: {heldBack}.
         </p>
       )}
-      {doing === "approve" && <Confirm order={approving(override)} onClose={close} />}
-      {doing === "withdraw" && <Confirm order={ending(override)} onClose={close} />}
     </>
   );
 }
@@ -144,7 +140,6 @@ function NewOverride({ nowUs }: { nowUs: number }) {
   const [subject, setSubject] = useState("");
   const [reason, setReason] = useState("");
   const [minutes, setMinutes] = useState("60");
-  const [order, setOrder] = useState<Order<"POST /overrides"> | null>(null);
   const what = kind === "protect_asset" ? "asset" : "account";
   const refusal = !scopes.has("risk")
     ? "asking takes a key with the scope risk"
@@ -158,7 +153,7 @@ function NewOverride({ nowUs }: { nowUs: number }) {
     if (refusal || held) return;
     const until_us = inMinutes(nowUs, minutes);
     const body: OverrideAsked = { kind, subject: subject.trim(), reason: reason.trim(), until_us };
-    setOrder({
+    giveOrder({
       title: "Ask for an override",
       verb: "Ask",
       route: "POST /overrides",
@@ -171,42 +166,39 @@ function NewOverride({ nowUs }: { nowUs: number }) {
     });
   };
   return (
-    <>
-      <form className="order-form" onSubmit={ask} aria-label="New override">
-        <SelectField
-          label="What"
-          value={kind}
-          onChange={(event) => {
-            setKind(event.target.value as Kind);
-            setSubject("");
-          }}
-          options={KINDS.map((each) => ({ value: each, text: OVERRIDE_WORDS[each] }))}
-        />
-        <Subject kind={what} value={subject} onValue={setSubject} />
-        <SelectField
-          label="Ends"
-          value={minutes}
-          onChange={(event) => setMinutes(event.target.value)}
-          options={MINUTES}
-        />
-        <TextField
-          label="Reason, kept in the journal"
-          value={reason}
-          maxLength={REASON_LENGTH_MAX}
-          onChange={(event) => setReason(event.target.value)}
-        />
-        <div className="order-do">
-          <button
-            type="submit"
-            className="button is-first"
-            disabled={refusal !== null || held !== null}
-          >
-            Ask for it…
-          </button>
-          <span className="muted">{held ?? refusal}</span>
-        </div>
-      </form>
-      {order && <Confirm order={order} onClose={() => setOrder(null)} />}
-    </>
+    <form className="order-form" onSubmit={ask} aria-label="New override">
+      <SelectField
+        label="What"
+        value={kind}
+        onChange={(event) => {
+          setKind(event.target.value as Kind);
+          setSubject("");
+        }}
+        options={KINDS.map((each) => ({ value: each, text: OVERRIDE_WORDS[each] }))}
+      />
+      <Subject kind={what} value={subject} onValue={setSubject} />
+      <SelectField
+        label="Ends"
+        value={minutes}
+        onChange={(event) => setMinutes(event.target.value)}
+        options={MINUTES}
+      />
+      <TextField
+        label="Reason, kept in the journal"
+        value={reason}
+        maxLength={REASON_LENGTH_MAX}
+        onChange={(event) => setReason(event.target.value)}
+      />
+      <div className="order-do">
+        <button
+          type="submit"
+          className="button is-first"
+          disabled={refusal !== null || held !== null}
+        >
+          Ask for it…
+        </button>
+        <span className="muted">{held ?? refusal}</span>
+      </div>
+    </form>
   );
 }

@@ -1,18 +1,15 @@
 /** One proposal: its values, who stands behind it, and what this person may do about it. */
 
-import { useState } from "react";
 import type { ProposalTold } from "../../control_wire";
 import { usePerson } from "../../data/control_hooks";
 import { count } from "../../format/numbers";
 import { age, instant } from "../../format/times";
 import { words } from "../../format/words";
-import { Confirm, type Order } from "./Confirm";
+import { giveOrder, type Order } from "./Confirm";
 import { Impact } from "./Impact";
 import { BeforeAfter } from "./Method";
 import { approvalHeld, isSamePerson, isStanding, toneOfOrder } from "./orders";
 import { shownValue } from "./tree";
-
-type Doing = "approve" | "reject" | null;
 
 export function ProposalCard({
   proposal,
@@ -89,11 +86,9 @@ export function effectText(proposal: ProposalTold, nowUs: number): string {
 
 function Decide({ proposal }: { proposal: ProposalTold }) {
   const { keyId, scopes, held } = usePerson();
-  const [doing, setDoing] = useState<Doing>(null);
   const isMine = isSamePerson(proposal.author, keyId);
   const heldBack =
     proposal.state === "approved" ? null : approvalHeld(proposal.author, keyId, scopes);
-  const close = () => setDoing(null);
   return (
     <div className="order-do">
       {proposal.state === "proposed" && (
@@ -102,7 +97,7 @@ function Decide({ proposal }: { proposal: ProposalTold }) {
           className="button is-first"
           disabled={heldBack !== null || held !== null}
           aria-describedby={`${proposal.id}-held`}
-          onClick={() => setDoing("approve")}
+          onClick={() => giveOrder(approval(proposal))}
         >
           Approve…
         </button>
@@ -111,7 +106,7 @@ function Decide({ proposal }: { proposal: ProposalTold }) {
         type="button"
         className="button"
         disabled={held !== null || !scopes.has("risk")}
-        onClick={() => setDoing("reject")}
+        onClick={() => giveOrder(rejection(proposal, isMine))}
       >
         {isMine ? "Withdraw…" : "Reject…"}
       </button>
@@ -123,8 +118,6 @@ function Decide({ proposal }: { proposal: ProposalTold }) {
           </>
         )}
       </span>
-      {doing === "approve" && <Confirm order={approval(proposal)} onClose={close} />}
-      {doing === "reject" && <Confirm order={rejection(proposal, isMine)} onClose={close} />}
     </div>
   );
 }

@@ -4,6 +4,7 @@ import "./parameters.css";
 import { useChannel } from "../../data/hooks";
 import { type Tab, Tabs } from "../../parts";
 import { navigate, useRoute } from "../../shell/router";
+import { Confirmation } from "./Confirm";
 import { Controls } from "./Controls";
 import { Method } from "./Method";
 import { Proposals } from "./Proposals";
@@ -40,6 +41,7 @@ export default function Parameters() {
           {chosen === "controls" && <Controls nowUs={nowUs} />}
         </div>
       </Tabs>
+      <Confirmation />
     </div>
   );
 }
