@@ -174,6 +174,32 @@ export interface Authenticated {
   enabled_features: string[];
 }
 
+/** A market at a glance; null is what is not known. mark_iv: per cent. creation_timestamp: now. */
+export interface BookSummary {
+  instrument_name: string;
+  base_currency: string;
+  quote_currency: string;
+  creation_timestamp: number;
+  mark_price: Real;
+  mid_price: Real;
+  bid_price: Real;
+  ask_price: Real;
+  last: Real;
+  high: Real;
+  low: Real;
+  volume: Real;
+  price_change: Real;
+  open_interest: Real;
+  underlying_price: Real;
+  underlying_index: string | null;
+  interest_rate: Real;
+  mark_iv: Real;
+  estimated_delivery_price: Real;
+  current_funding: Real;
+  funding_8h: Real;
+  as_of_seq: number;
+}
+
 /** One part of the two requirements; its leaves sum to it exactly. */
 export interface BranchView {
   name: string;
@@ -231,6 +257,11 @@ export interface Comparison {
   as_of_seq: number;
   as_of_us: number;
   rows: Compared[];
+}
+
+/** The size of a contract: units of the underlying, of an inverse perpetual USD. */
+export interface ContractSize {
+  contract_size: Real;
 }
 
 /** Liquidation and bankruptcy prices, an entry for each underlying (or isolated position). */
@@ -327,6 +358,20 @@ export interface CuresView {
   ranked_by: "cost" | "notional";
   cheapest: string;
   reason: string;
+}
+
+/** Parameters of public/get_currencies: none. */
+export interface CurrenciesParams {
+
+}
+
+/** A currency: an asset that is held or that contracts are of. decimals: of its ledger, of an engine. */
+export interface CurrencyView {
+  currency: string;
+  currency_long: string;
+  coin_type: string;
+  as_of_seq: number;
+  decimals?: number | null;
 }
 
 /** The least deposit of an asset that cures; amount in units of it, null where none does: reason. */
@@ -543,6 +588,16 @@ export interface ImpactTotals {
   units_by_state: Record<string, number>;
 }
 
+/** Parameters of public/get_index_price_names: none. */
+export interface IndexNamesParams {
+
+}
+
+/** Parameters of public/get_index. */
+export interface IndexOfParams {
+  currency: string;
+}
+
 /** Parameters of public/get_index_price: an index name such as btc_usd. */
 export interface IndexParams {
   index_name: string;
@@ -553,6 +608,11 @@ export interface IndexPrice {
   index_price: Real;
   estimated_delivery_price: Real;
   as_of_seq: number;
+}
+
+/** Parameters of public/get_instrument and public/get_contract_size. */
+export interface InstrumentParams {
+  instrument_name: string;
 }
 
 /**
@@ -576,6 +636,7 @@ export interface InstrumentView {
   strike?: Real;
   option_type?: "call" | "put" | null;
   settlement_currency?: string | null;
+  counter_currency?: string | null;
   tick_size?: Real;
   min_trade_amount?: Real;
   position_limit?: Real;
@@ -839,9 +900,67 @@ export interface OneMore {
   sold_maintenance: Real;
 }
 
+/**
+ * An order that rests. amount: units of the underlying, of an inverse perpetual USD. price: USD, of an
+ * option in its settlement asset. account: its margin unit. expires_us: of a reservation, else 0.
+ */
+export interface OpenOrder {
+  order_id: string;
+  instrument_name: string;
+  direction: "buy" | "sell";
+  amount: Real;
+  price: Real;
+  order_state: string;
+  order_type: string;
+  time_in_force: string;
+  filled_amount: Real;
+  account: string;
+  expires_us: number;
+  as_of_seq: number;
+}
+
+/** Levels as [price, amount], the best first, and the ticker beside them. change_id: as_of_seq. */
+export interface OrderBook {
+  instrument_name: string;
+  timestamp: number;
+  state: string;
+  change_id: number;
+  bids: [Real, Real][];
+  asks: [Real, Real][];
+  best_bid_price: Real;
+  best_bid_amount: Real;
+  best_ask_price: Real;
+  best_ask_amount: Real;
+  mark_price: Real;
+  index_price: Real;
+  last_price: Real;
+  open_interest: Real;
+  stats: Stats;
+  underlying_price: Real;
+  underlying_index: string | null;
+  mark_iv: Real;
+  interest_rate: Real;
+  greeks: Greeks | null;
+  current_funding: Real;
+  funding_8h: Real;
+  as_of_seq: number;
+}
+
+/** Parameters of public/get_order_book. depth: levels of a side at most. */
+export interface OrderBookParams {
+  instrument_name: string;
+  depth?: number;
+}
+
 /** Parameters of private/confirm and private/release. */
 export interface OrderParams {
   order: string;
+  account?: string | null;
+}
+
+/** Parameters of private/get_order_state. */
+export interface OrderStateParams {
+  order_id: string;
   account?: string | null;
 }
 
@@ -856,6 +975,28 @@ export interface OrderView {
   amount: Real;
   price: Real;
   expires_us: number;
+}
+
+/** Parameters of private/get_open_orders_by_currency: of the underlying, the settlement, or "any". */
+export interface OrdersOfCurrency {
+  currency: string;
+  kind?: "future" | "option" | null;
+  type?: "all" | "limit" | "stop_all" | "stop_limit" | "stop_market" | "take_all" | "take_limit" | "take_market" | "trailing_all" | "trailing_stop" | "trigger_all";
+  account?: string | null;
+}
+
+/** Parameters of private/get_open_orders_by_instrument. */
+export interface OrdersOfInstrument {
+  instrument_name: string;
+  type?: "all" | "limit" | "stop_all" | "stop_limit" | "stop_market" | "take_all" | "take_limit" | "take_market" | "trailing_all" | "trailing_stop" | "trigger_all";
+  account?: string | null;
+}
+
+/** Parameters of private/get_open_orders; every order that rests is a limit order. */
+export interface OrdersParams {
+  kind?: "future" | "option" | null;
+  type?: "all" | "limit" | "stop_all" | "stop_limit" | "stop_market" | "take_all" | "take_limit" | "take_market" | "trailing_all" | "trailing_stop" | "trigger_all";
+  account?: string | null;
 }
 
 /**
@@ -940,8 +1081,15 @@ export interface Portfolio {
   unit: UnitView | null;
 }
 
+/** Parameters of private/get_position. */
+export interface PositionParams {
+  instrument_name: string;
+  account?: string | null;
+}
+
 /**
- * A position. size: signed, in units of size_currency: of the underlying, of an inverse contract USD.
+ * A position. size: signed, in size_unit: the underlying, of an inverse contract USD. size_currency: of a
+ * future, in units of the underlying, as the venue has it; of an inverse one at its mark, null without one.
  *
  * Prices in USD; Greeks of the whole position. floating_profit_loss: as stated, or in USD size·(mark −
  * average price), of an inverse contract size·(mark / average price − 1); null where neither is known. currency: what the account's method counts in.
@@ -958,7 +1106,8 @@ export interface PositionView {
   kind: "future" | "option";
   direction: "buy" | "sell" | "zero";
   size: Real;
-  size_currency: string;
+  size_unit: string;
+  size_currency: Real;
   average_price: Real;
   mark_price: Real;
   index_price: Real;
@@ -1151,6 +1300,14 @@ export interface SourceData {
   age_us: number;
 }
 
+/** What trades of a day would say; null, since trades are made elsewhere. */
+export interface Stats {
+  high: Real;
+  low: Real;
+  volume: Real;
+  price_change: Real;
+}
+
 /**
  * Deribit's public/status: whether the venue takes risk on, and the indices on which it does not now.
  *
@@ -1173,6 +1330,30 @@ export interface Story {
 /** Parameters of private/get_story; account: or one of its margin units. */
 export interface StoryParams {
   account?: string | null;
+}
+
+/** An account with a summary of every currency that it is kept in; an engine keeps it in one. */
+export interface Summaries {
+  account: string;
+  summaries: Portfolio[];
+  as_of_seq: number;
+}
+
+/** Parameters of private/get_account_summaries; extended is taken and changes nothing. */
+export interface SummariesParams {
+  extended?: boolean;
+  account?: string | null;
+}
+
+/** Parameters of public/get_book_summary_by_currency: of the underlying, or of the settlement. */
+export interface SummaryOfCurrency {
+  currency: string;
+  kind?: "future" | "option" | null;
+}
+
+/** Parameters of public/get_book_summary_by_instrument. */
+export interface SummaryOfInstrument {
+  instrument_name: string;
 }
 
 /**
@@ -1223,6 +1404,10 @@ export interface Ticker {
   state: string;
   mark_price: Real;
   index_price: Real;
+  best_bid_price: Real;
+  best_bid_amount: Real;
+  best_ask_price: Real;
+  best_ask_amount: Real;
   as_of_seq: number;
   underlying_price?: Real;
   underlying_index?: string | null;
@@ -1234,10 +1419,6 @@ export interface Ticker {
   mark_exponent?: number | null;
   is_protected?: boolean | null;
   open_interest?: Real;
-  best_bid_price?: Real;
-  best_bid_amount?: Real;
-  best_ask_price?: Real;
-  best_ask_amount?: Real;
   current_funding?: Real;
   funding_8h?: Real;
   estimated_delivery_price?: Real;
@@ -1447,6 +1628,20 @@ export interface Methods {
   "private/critical_prices": { params: CriticalParams; result: Critical };
   "private/estimate_liquidation": { params: SimulateParams; result: Portfolio };
   "private/cure": { params: CureParams; result: Cured };
+  "public/get_currencies": { params: CurrenciesParams; result: CurrencyView[] };
+  "public/get_instrument": { params: InstrumentParams; result: InstrumentView };
+  "public/get_contract_size": { params: InstrumentParams; result: ContractSize };
+  "public/get_index_price_names": { params: IndexNamesParams; result: string[] };
+  "public/get_index": { params: IndexOfParams; result: Record<string, Real> };
+  "public/get_book_summary_by_currency": { params: SummaryOfCurrency; result: BookSummary[] };
+  "public/get_book_summary_by_instrument": { params: SummaryOfInstrument; result: BookSummary[] };
+  "public/get_order_book": { params: OrderBookParams; result: OrderBook };
+  "private/get_position": { params: PositionParams; result: PositionView };
+  "private/get_account_summaries": { params: SummariesParams; result: Summaries };
+  "private/get_open_orders": { params: OrdersParams; result: OpenOrder[] };
+  "private/get_open_orders_by_currency": { params: OrdersOfCurrency; result: OpenOrder[] };
+  "private/get_open_orders_by_instrument": { params: OrdersOfInstrument; result: OpenOrder[] };
+  "private/get_order_state": { params: OrderStateParams; result: OpenOrder };
   "public/status": { params: NoParams; result: Status };
   "public/get_transparency": { params: NoParams; result: TransparencyData };
   "private/get_story": { params: StoryParams; result: Story };

@@ -393,8 +393,17 @@ def test_ACCS_058_a_session_of_the_same_name_ends_the_one_before() -> None:
     assert refused(service.store.session, first.access_token, NOW) == "ACCS-E30"
     for tokens in (second, other):
         assert service.store.session(tokens.access_token, NOW).scopes == set(SCOPES)
-    renamed = {"scope": "session:b"}
-    assert refused(service.store.refresh, second.refresh_token, NOW, **renamed) == "ACCS-E30"
+    third, bound = service.issue("session:c"), service.issue()
+    for tokens, taken in ((second, "session:c"), (bound, "session:d")):
+        refresh = tokens.refresh_token
+        assert refused(service.store.refresh, refresh, NOW, scope=taken) == "ACCS-E30"
+    renamed = service.store.refresh(second.refresh_token, NOW, scope="session:b")
+    assert "session:b" in renamed.scope.split()
+    service.issue("session:a")  # a free name again
+    for tokens in (renamed, third):
+        assert service.store.session(tokens.access_token, NOW).scopes == set(SCOPES)
+    service.issue("session:b")
+    assert refused(service.store.session, renamed.access_token, NOW) == "ACCS-E30"
 
 
 def test_ACCS_058_a_key_has_sixteen_sessions_and_64_grants() -> None:

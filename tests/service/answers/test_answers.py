@@ -297,7 +297,7 @@ def test_ANSW_021_positions_in_the_names_of_the_venue() -> None:
     assert (first.size, first.direction, first.kind) == (2.0, "buy", "future")
     assert (first.floating_profit_loss, first.average_price) == (20_000.0, 60_000.0)
     assert (first.delta, first.gamma, first.currency) == (2.0, None, "USD")
-    assert (second.delta, second.direction, second.size_currency) == (0.4, "sell", "ETH")
+    assert (second.delta, second.direction, second.size_unit) == (0.4, "sell", "ETH")
     assert second.vega is not None
     assert second.vega < 0.0
     assert second.floating_profit_loss is None
@@ -311,5 +311,5 @@ def test_ANSW_021_an_inverse_position_is_told_in_dollars() -> None:
     held = Position("BTC-PERPETUAL", 35_000.0, entry_price=56_000.0, contract="inverse")
     ask = context("deribit-pm", amy=Account(balances={"BTC": 1.0}, positions=(held,)))
     (found,) = get_positions(PositionsParams(), ask)
-    assert (found.size_currency, found.delta, found.currency) == ("USD", 0.5, "BTC")
+    assert (found.size_unit, found.delta, found.currency) == ("USD", 0.5, "BTC")
     assert found.floating_profit_loss == 35_000.0 * (70_000.0 / 56_000.0 - 1.0)

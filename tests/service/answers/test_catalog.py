@@ -8,13 +8,13 @@ import msgspec
 import pytest
 
 from steelyard.service.access.session import Session
-from steelyard.service.answers.catalog import methods
+from steelyard.service.answers.catalog import own_methods
 from steelyard.service.rpc.dispatch import Dispatcher
 from steelyard.service.rpc.registry import Method, Registry
 from steelyard.terms.documents import documents
 from tests.service.answers.desks import context, holder
 
-REGISTRY = Registry(methods())
+REGISTRY = Registry(own_methods())
 QUESTIONS = {
     "public/get_index_price": {"index_name": "btc_usd"},
     "public/get_instruments": {"currency": "BTC", "kind": "option"},

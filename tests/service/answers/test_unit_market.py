@@ -188,7 +188,14 @@ def test_UNIT_071_the_engines_own_answers_state_nothing(monkeypatch: pytest.Monk
     monkeypatch.setattr(MarketReader, "instruments", lambda *_: read.append(1))
     from tests.service.answers.unit_desks import HANDLERS, answer
 
-    needed = {"private/get_margins": {"instrument_name": BTC_LINEAR, "amount": 1.0}}
+    of_one: dict[str, Any] = {"instrument_name": BTC_LINEAR}
+    needed: dict[str, dict[str, Any]] = {
+        "private/get_margins": {**of_one, "amount": 1.0},
+        "private/get_position": of_one,
+        "private/get_open_orders_by_instrument": of_one,
+        "private/get_open_orders_by_currency": {"currency": "BTC"},
+        "private/get_order_state": {"order_id": "w1"},
+    }
     for name in HANDLERS:
         if name.startswith("private/") and name != "private/compare":
             answer(name, desk, account="writer", **needed.get(name, {}))

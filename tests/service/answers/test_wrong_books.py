@@ -76,6 +76,7 @@ class Draws:
             "amount": draw.choice(SIZES),
             "price": draw.choice((None, *SIZES, 7e4)),
             "index_name": draw.choice(("btc_usd", "")),
+            "order_id": draw.choice(("o-1", "")),
             "names_strategies": True,
             "methods": draw.choice((None, ("paradex-pm", "unheard-of"))),
         }

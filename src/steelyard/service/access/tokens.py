@@ -147,7 +147,8 @@ class TokenStore:
     ) -> Tokens:
         """Return a new pair for a refresh token and void the old pair.
 
-        scope: may narrow further; its session and address words must be those of the grant, or absent.
+        scope: may narrow further; its address word must be that of the grant, or absent. A named session may
+        take another name that no session of its key has; clients there are that name themselves anew each time.
         Errors: ACCS-E30 for a token that is unknown, expired, spent (then the whole grant ends) or used
         elsewhere than where it is bound; ACCS-E32.
         """
@@ -164,8 +165,9 @@ class TokenStore:
             raise _not_valid()
         self._checked(number, grant, time_us, connection, address)
         asked = parse_scope(scope)
-        if asked.session not in ("", grant.name) or asked.address not in ("", grant.address):
+        if asked.address not in ("", grant.address) or not self._may_be(grant, asked.session):
             raise _not_valid()
+        grant.name = asked.session or grant.name
         grant.session = _narrowed(grant.session, asked)
         if asked.expires_s is not None:
             grant.life_s = min(asked.expires_s, grant.life_s or asked.expires_s)
@@ -239,6 +241,13 @@ class TokenStore:
             life_s = max(0, min(life_s, (key_expires_us - time_us) // 1_000_000))
         text = scope_text(grant.session.scopes, grant.name, grant.address, grant.life_s)
         return Tokens(access, refresh, life_s, text)
+
+    def _may_be(self, grant: _Grant, name: str) -> bool:
+        """Return whether a grant may have a session name: none said, its own, or a free one in place of it."""
+        if name in ("", grant.name):
+            return True
+        own = self._by_key[grant.session.key_id]
+        return bool(grant.name) and all(self._grants[number].name != name for number in own)
 
     def _make_room(self, key_id: str, name: str) -> None:
         own = self._by_key.get(key_id, OrderedDict())

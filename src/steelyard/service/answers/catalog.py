@@ -15,6 +15,7 @@ from steelyard.service.access.matrix import Touches
 from steelyard.service.answers import market_data as market
 from steelyard.service.answers import reasons
 from steelyard.service.answers.desk import Context
+from steelyard.service.answers.further import further_methods
 from steelyard.service.answers.order_margins import Margins, MarginsParams, get_margins
 from steelyard.service.answers.portfolio import (
     Portfolio,
@@ -98,6 +99,11 @@ _ROWS: tuple[Row, ...] = (
 
 def methods() -> tuple[Method, ...]:
     """Return the methods, in the order of `rpc.discover`."""
+    return (*own_methods(), *further_methods())
+
+
+def own_methods() -> tuple[Method, ...]:
+    """Return those whose answers all say which event they are as of."""
     return tuple(_method(*row) for row in _ROWS)
 
 

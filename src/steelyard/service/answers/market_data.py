@@ -97,6 +97,7 @@ class InstrumentView(msgspec.Struct, frozen=True, omit_defaults=True):
     strike: float | None = None
     option_type: Literal["call", "put"] | None = None
     settlement_currency: str | None = None
+    counter_currency: str | None = None
     tick_size: float | None = None
     min_trade_amount: float | None = None
     position_limit: float | None = None
@@ -134,6 +135,7 @@ def _view(contract: Contract, market: Market[float], now: int, seq: int) -> Inst
         kind="option" if is_option else "future",
         base_currency=contract.underlying,
         quote_currency="USD",
+        counter_currency="USD",
         instrument_type="linear",
         settlement_period="perpetual" if contract.kind == "perpetual" else "expiry",
         contract_size=1.0,
@@ -173,6 +175,10 @@ class Ticker(msgspec.Struct, frozen=True, omit_defaults=True):
     state: str
     mark_price: float | None
     index_price: float | None
+    best_bid_price: float | None
+    best_bid_amount: float | None
+    best_ask_price: float | None
+    best_ask_amount: float | None
     as_of_seq: int
     underlying_price: float | None = None
     underlying_index: str | None = None
@@ -184,10 +190,6 @@ class Ticker(msgspec.Struct, frozen=True, omit_defaults=True):
     mark_exponent: int | None = None
     is_protected: bool | None = None
     open_interest: float | None = None
-    best_bid_price: float | None = None
-    best_bid_amount: float | None = None
-    best_ask_price: float | None = None
-    best_ask_amount: float | None = None
     current_funding: float | None = None
     funding_8h: float | None = None
     estimated_delivery_price: float | None = None
@@ -198,7 +200,7 @@ def ticker(params: TickerParams, context: Context) -> Ticker:
     name = params.instrument_name
     desk, units = context.desk, units_of(context)
     if units is not None:
-        return _engine_ticker(units, name)
+        return ticker_with(units, name)
     if name not in desk.instruments():
         raise unknown(f"instrument {name!r}", "instrument_name")
     market = desk.market()
@@ -212,6 +214,10 @@ def ticker(params: TickerParams, context: Context) -> Ticker:
         state="open" if _view(contract, market, now, 0).is_active else "closed",
         mark_price=finite(marks_of(instruments)[0]),
         index_price=finite(columns["index"][0]),
+        best_bid_price=None,
+        best_bid_amount=None,
+        best_ask_price=None,
+        best_ask_amount=None,
         as_of_seq=desk.as_of_seq(),
     )
     if contract.kind != "option":
@@ -227,8 +233,9 @@ def ticker(params: TickerParams, context: Context) -> Ticker:
     )
 
 
-def _engine_ticker(units: Units, name: str) -> Ticker:
-    fields = ticker_of(units, name)
+def ticker_with(units: Units, name: str, interests: list[float] | None = None) -> Ticker:
+    """Return an engine's ticker; interests: see `ticker_of`. Errors: ANSW-E07."""
+    fields = ticker_of(units, name, interests)
     if fields is None:
         raise unknown(f"instrument {name!r}", "instrument_name")
     if "greeks" in fields:

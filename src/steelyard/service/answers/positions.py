@@ -25,7 +25,8 @@ class PositionsParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PositionView(Head, frozen=True, kw_only=True):
-    """A position. size: signed, in units of size_currency: of the underlying, of an inverse contract USD.
+    """A position. size: signed, in size_unit: the underlying, of an inverse contract USD. size_currency: of a
+    future, in units of the underlying, as the venue has it; of an inverse one at its mark, null without one.
 
     Prices in USD; Greeks of the whole position. floating_profit_loss: as stated, or in USD size·(mark −
     average price), of an inverse contract size·(mark / average price − 1); null where neither is known. currency: what the account's method counts in.
@@ -35,7 +36,8 @@ class PositionView(Head, frozen=True, kw_only=True):
     kind: Kind
     direction: Literal["buy", "sell", "zero"]
     size: float
-    size_currency: str
+    size_unit: str
+    size_currency: float | None
     average_price: float | None
     mark_price: float | None
     index_price: float | None
@@ -90,6 +92,17 @@ def get_positions(params: PositionsParams, context: Context) -> list[PositionVie
     return found
 
 
+def in_coins(size: float, mark: float | None, *, is_of_usd: bool) -> float | None:
+    """Return a size in units of the underlying, of USD at the mark.
+
+    >>> in_coins(-50_000.0, 100_000.0, is_of_usd=True), in_coins(2.0, None, is_of_usd=False)
+    (-0.5, 2.0)
+    """
+    if not is_of_usd:
+        return size
+    return None if mark is None or not mark > 0.0 else size / mark
+
+
 def _view(
     position: Position[float], underlying: str, kind: Kind, unit: list[float],
     prices: tuple[float, float], head: dict[str, Any],
@@ -113,7 +126,8 @@ def _view(
         kind=kind,
         direction="buy" if size > 0.0 else "sell" if size < 0.0 else "zero",
         size=size,
-        size_currency="USD" if is_inverse and not is_option else underlying,
+        size_unit="USD" if is_inverse and not is_option else underlying,
+        size_currency=in_coins(size, mark, is_of_usd=is_inverse) if kind == "future" else None,
         average_price=entry,
         mark_price=mark,
         index_price=index,

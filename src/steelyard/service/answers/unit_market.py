@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from steelyard.marks import MarketState
+from steelyard.marks.book_health import MarketBook
 from steelyard.marks.funding import funding_rate_ppb
 from steelyard.marks.liquidity_state import trusted_books
 from steelyard.marks.settlement import settlement_price
@@ -49,6 +50,18 @@ def instruments_of(
             yield _instrument(market, terms, own, seq, is_active=is_active)
 
 
+def instrument_of(units: Units, name: str) -> dict[str, Any] | None:
+    """Return the fields of an instrument, expired or not, None of one that is not listed."""
+    market = units.source.market
+    slot = market.instrument_slots.get(name)
+    if slot is None:
+        return None
+    terms = market.instruments[slot]
+    is_active = not market.is_settled[slot] and not 0 < terms.expiry_us <= market.time_us
+    kind = "option" if terms.is_option else "future"
+    return _instrument(market, terms, kind, units.source.seq, is_active=is_active)
+
+
 def _instrument(
     market: MarketState, terms: Instrument, kind: str, seq: int, *, is_active: bool
 ) -> dict[str, Any]:
@@ -58,6 +71,7 @@ def _instrument(
         "kind": kind,
         "base_currency": terms.underlying,
         "quote_currency": "USD" if terms.contract_usd else terms.settlement,
+        "counter_currency": "USD" if terms.is_inverse else terms.settlement,
         "instrument_type": "reversed" if terms.is_inverse else "linear",
         "settlement_period": "expiry" if terms.is_option else "perpetual",
         "contract_size": float(terms.contract_usd or 1),
@@ -87,8 +101,13 @@ def _tick(market: MarketState, terms: Instrument) -> float:
     return float(10.0**-terms.mark_exponent)
 
 
-def ticker_of(units: Units, name: str) -> dict[str, Any] | None:
-    """Return the fields of an instrument's ticker, None of one that is not listed."""
+def ticker_of(
+    units: Units, name: str, interests: list[float] | None = None
+) -> dict[str, Any] | None:
+    """Return the fields of an instrument's ticker, None of one that is not listed.
+
+    interests: those of `open_interests`, where many are asked for.
+    """
     source = units.source
     market, method = source.market, source.method
     slot = market.instrument_slots.get(name)
@@ -113,7 +132,7 @@ def ticker_of(units: Units, name: str) -> dict[str, Any] | None:
     if market.has_mark[slot]:
         found["mark_units"] = mark
         found["mark_price"] = float(quoted_price(terms, mark)) if mark else 0.0
-    interest = open_interest(units, slot)
+    interest = interests[slot] if interests else open_interest(units, slot)
     if interest is not None:
         found["open_interest"] = interest
     found |= _book(market, method, terms)
@@ -136,6 +155,23 @@ def open_interest(units: Units, slot: int) -> float | None:
         lots += int(np.maximum(held, 0).sum())
     terms = units.source.market.instruments[slot]
     return float(lots / 10**terms.lot_exponent * (terms.contract_usd or 1))
+
+
+def open_interests(units: Units) -> list[float] | None:
+    """Return `open_interest` of every instrument in one pass, None where only some units are known."""
+    shards = getattr(units.source, "shards", None)
+    if shards is None:
+        return None
+    instruments = units.source.market.instruments
+    lots = np.zeros(len(instruments), np.int64)
+    for shard in shards:
+        used = shard.book.pool_used
+        held = np.maximum(shard.book.quantity[:used], 0)
+        np.add.at(lots, shard.book.instrument[:used][held > 0], held[held > 0])
+    return [
+        float(count / 10**terms.lot_exponent * (terms.contract_usd or 1))
+        for count, terms in zip(lots.tolist(), instruments, strict=True)
+    ]
 
 
 def _option(units: Units, slot: int, asset: int, index: float) -> dict[str, Any]:
@@ -171,20 +207,51 @@ def _funding(market: MarketState, method: Method, slot: int, terms: Instrument) 
     return {"current_funding": rate, "funding_8h": rate * DAY_PART_US / rules.funding_interval_us}
 
 
+Levels = list[tuple[float, float]]
+
+
+def levels_of_book(units: Units, name: str, depth: int) -> tuple[Levels, Levels]:
+    """Return the best bids and asks of an instrument as (price, amount), empty where no book is relied on."""
+    source = units.source
+    terms = source.market.instruments[source.market.instrument_slots[name]]
+    book = _trusted(source.market, source.method, terms)
+    if book is None:
+        return [], []
+    sides = ((book.bid_prices, book.bid_quantities), (book.ask_prices, book.ask_quantities))
+    bids, asks = (
+        [
+            (float(price), float(amount * (price if terms.contract_usd else 1.0)))
+            for price, amount in zip(prices[:depth], amounts[:depth], strict=True)
+        ]
+        for prices, amounts in sides
+    )
+    return bids, asks
+
+
 def _book(market: MarketState, method: Method, terms: Instrument) -> dict[str, Any]:
-    """Return best bid and ask of our own book of an instrument, the first by name of those to rely on."""
+    """Return best bid and ask of our own book of an instrument, None where none is relied on."""
+    book = _trusted(market, method, terms)
+    if book is None:
+        return dict.fromkeys(
+            ("best_bid_price", "best_bid_amount", "best_ask_price", "best_ask_amount")
+        )
+    usd = bool(terms.contract_usd)
+    bid, ask = book.bid_prices[0], book.ask_prices[0]
+    return {
+        "best_bid_price": bid,
+        "best_bid_amount": book.bid_quantities[0] * (bid if usd else 1.0),
+        "best_ask_price": ask,
+        "best_ask_amount": book.ask_quantities[0] * (ask if usd else 1.0),
+    }
+
+
+def _trusted(market: MarketState, method: Method, terms: Instrument) -> MarketBook | None:
+    """Return our own book of an instrument, the first by name of those to rely on, None without one."""
     liquidity = market.liquidity.assets.get(terms.underlying)
     if liquidity is None:
-        return {}
+        return None
     rules = method.liquidity_rules(terms.underlying)
     for _, book, _ in trusted_books(liquidity, market.time_us, rules):
         if book.instrument == terms.name and book.bid_prices and book.ask_prices:
-            usd = bool(terms.contract_usd)
-            bid, ask = book.bid_prices[0], book.ask_prices[0]
-            return {
-                "best_bid_price": bid,
-                "best_bid_amount": book.bid_quantities[0] * (bid if usd else 1.0),
-                "best_ask_price": ask,
-                "best_ask_amount": book.ask_quantities[0] * (ask if usd else 1.0),
-            }
-    return {}
+            return book
+    return None

@@ -1,6 +1,7 @@
 """What a margin unit of an engine holds, as the fields of a `PositionView`, by the engine's own names.
 
-size                   units of the underlying; of an inverse perpetual USD
+size                   units of the underlying; of an inverse perpetual USD: size_unit
+size_currency          of a perpetual, units of the underlying, of an inverse one at its mark
 average_price          of a perpetual, USD; an option's premium was cash when it was traded: null
 mark_price             of a perpetual USD; of an option in its settlement asset, as it is quoted
 floating_profit_loss   of a perpetual: (quantity × mark − cost) in the settlement asset, rounded down to
@@ -15,7 +16,7 @@ from typing import Any
 
 from steelyard.engine.trial import Trial
 from steelyard.publish.story import quoted_price
-from steelyard.service.answers.units import UnitScope, size_currency
+from steelyard.service.answers.units import UnitScope, size_unit
 from steelyard.terms import Instrument
 
 
@@ -57,7 +58,8 @@ def _of_unit(
             "kind": "option" if terms.is_option else "future",
             "direction": "buy" if lots > 0 else "sell",
             "size": contracts * (terms.contract_usd or 1),
-            "size_currency": size_currency(terms),
+            "size_unit": size_unit(terms),
+            "size_currency": None if terms.is_option else _in_coins(terms, contracts, mark),
             "average_price": _entry(terms, lots, cost),
             "mark_price": mark,
             "index_price": index if index > 0.0 else None,
@@ -97,6 +99,12 @@ def _profit(trial: Trial, slot: int) -> float | None:
     units = (lots * int(market.mark_units[slot]) - cost) // terms.fine_per_unit(asset)
     price = market.index_price(int(market.settlement_of[slot]))
     return float(units / 10**asset.exponent * price)
+
+
+def _in_coins(terms: Instrument, contracts: float, mark: float | None) -> float | None:
+    if not terms.contract_usd:
+        return contracts
+    return contracts * terms.contract_usd / mark if mark else None
 
 
 def _finite(value: float) -> float | None:

@@ -206,12 +206,12 @@ def lots_of(terms: Instrument, size: float, field: str) -> int:
     low = int(count // 1)
     raise wrong(
         f"{size:.12g} of {terms.name} is no whole number of lots",
-        f"a lot is {quantity_of(terms, 1)} {size_currency(terms)}",
+        f"a lot is {quantity_of(terms, 1)} {size_unit(terms)}",
         f"ask for {quantity_of(terms, low)} or {quantity_of(terms, low + 1)}", field,
     )  # fmt: skip
 
 
-def size_currency(terms: Instrument) -> str:
+def size_unit(terms: Instrument) -> str:
     """Return what quantities of an instrument are counted in: its underlying, or USD."""
     return "USD" if terms.contract_usd else terms.underlying
 

@@ -173,7 +173,9 @@ class TickerPublisher(Publisher[Ticker]):
 
     def check(self, scene: Scene) -> None:
         """Raise CHAN-E02 for an instrument that is not listed, or is settled."""
-        if self._name.subject not in scene.desk.instruments():
+        market = scene.engine.market
+        slot = market.instrument_slots.get(self._name.subject)
+        if slot is None or market.is_settled[slot]:
             raise no_subject(self._name)
 
     def read(self, scene: Scene, before: Ticker | None) -> Ticker:

@@ -201,7 +201,9 @@ def decode_request(body: bytes | msgspec.Raw) -> Request:
 number the requests with integers.
     """
     try:
-        return _decode_request(body)
+        found = _decode_request(body)
+        # clients of Deribit's API name methods as paths too
+        return found if found.method[0] != "/" else _bare(found)
     except msgspec.ValidationError as error:
         _check_json(body)
         fault = fault_of(error)
@@ -211,6 +213,15 @@ number the requests with integers.
         raise not_request(f"{field or 'the body'}: {said}", rule, cure, field) from None
     except (msgspec.DecodeError, ValueError) as error:
         raise not_json(str(error)) from None
+
+
+def _bare(request: Request) -> Request:
+    """Return a request whose method is named without the slash it begins with.
+
+    >>> decode_request(b'{"jsonrpc": "2.0", "id": 7, "method": "/public/test"}').method
+    'public/test'
+    """
+    return msgspec.structs.replace(request, method=request.method[1:] or "/")
 
 
 def _check_json(body: bytes | msgspec.Raw) -> None:
