@@ -19,6 +19,9 @@ export interface Series {
   format: (value: number | null) => string;
 }
 
+/** How wide an axis of numbers is; what stands under a chart may begin where its plot does. */
+const AXIS_WIDE = 64;
+
 export type Columns = [times: readonly number[], ...values: readonly (number | null)[][]];
 
 export function TimeChart({
@@ -147,7 +150,7 @@ function options(
           ...axis,
           scale: side,
           side: side === "left" ? 3 : 1,
-          size: 56,
+          size: AXIS_WIDE,
           space: 28,
           ...(side === "right" && sides.length > 1 && { grid: { show: false } }),
           values: (_plot, ticks) =>

@@ -18,8 +18,17 @@ function Past({ seq, timeUs }: { seq: number; timeUs: number | null }) {
     <div className="banner banner-past">
       <Icon name="time" />
       <span>
-        <strong>Back in time:</strong> every panel shows event {count(seq)}
-        {timeUs !== null && `, ${instant(timeUs)}`}. Nothing here is of now.
+        {going !== null ? (
+          <>
+            <strong>Going back in time</strong> to event {count(seq)}. Panels show what was before
+            until it is there.
+          </>
+        ) : (
+          <>
+            <strong>Back in time:</strong> every panel shows event {count(seq)}
+            {timeUs !== null && `, ${instant(timeUs)}`}. Nothing here is of now.
+          </>
+        )}
       </span>
       <span className="banner-steps">
         <button

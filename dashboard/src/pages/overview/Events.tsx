@@ -5,7 +5,7 @@ import { count } from "../../format/numbers";
 import { clock } from "../../format/times";
 import { Empty, Panel, Shown } from "../../parts";
 import { Link } from "../../shell/Link";
-import { accountPath } from "../../shell/router";
+import { accountPath, goToInstant } from "../../shell/router";
 import type { EventData } from "../../wire";
 
 const LINES = 100;
@@ -42,9 +42,14 @@ const keyOf = (event: EventData) => `${event.seq} ${event.subject} ${event.kind}
 function Line({ event }: { event: EventData }) {
   return (
     <li className={`event event-${event.kind}`}>
-      <time className="muted" title={`event ${count(event.seq)}`}>
-        {clock(event.time_us)}
-      </time>
+      <button
+        type="button"
+        className="event-time"
+        title={`Show every panel as of event ${count(event.seq)}`}
+        onClick={() => goToInstant(event.seq)}
+      >
+        <time>{clock(event.time_us)}</time>
+      </button>
       <span className="event-subject">
         {OF_UNITS.has(event.kind) ? (
           <Link href={accountPath(event.subject)}>{event.subject}</Link>
