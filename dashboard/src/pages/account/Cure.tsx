@@ -96,7 +96,9 @@ function Cures({ cures, seq }: { cures: CuresView; seq: number }) {
   return (
     <div className="cures">
       <p className="account-say" data-testid="cure">
-        {cures.is_cured ? (
+        {cures.is_cured && cures.ratio === null ? (
+          <>Nothing is required, and so nothing is wanted.</>
+        ) : cures.is_cured ? (
           <>
             The ratio to the {cures.level} requirement is <strong>{ratio(cures.ratio)}</strong>:
             nothing is wanted.
