@@ -20,7 +20,12 @@ export function Controls({ nowUs }: { nowUs: number }) {
         )}
       </Shown>
       <Shown data={halts.result} error={halts.error} again={halts.again} what="halts" lines={4}>
-        {(found) => <Halts items={found.items} nowUs={nowUs} />}
+        {(found) => (
+          <Halts
+            items={found.items.filter((each) => each.id !== killSwitch.result?.restriction?.id)}
+            nowUs={nowUs}
+          />
+        )}
       </Shown>
       <Shown
         data={overrides.result}

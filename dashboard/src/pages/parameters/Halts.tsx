@@ -61,7 +61,11 @@ function Standing({ halt, nowUs }: { halt: RestrictionTold; nowUs: number }) {
   return (
     <OrderLine
       order={halt}
-      title={`${kindText(halt)}: ${scopeText(halt.scope, halt.subject)}`}
+      title={
+        halt.is_kill_switch
+          ? kindText(halt)
+          : `${kindText(halt)}: ${scopeText(halt.scope, halt.subject)}`
+      }
       nowUs={nowUs}
       openEnd={halt.is_kill_switch ? "until two persons lift it" : "until somebody resumes"}
       heldUntilUs={halt.liquidations_held_until_us}

@@ -157,17 +157,17 @@ function Lift({ control, nowUs }: { control: string; nowUs: number }) {
   };
   return (
     <form className="order-form" onSubmit={lift} aria-label="Ask to lift the kill switch">
+      <SelectField
+        label="Lapses without an approval"
+        value={minutes}
+        onChange={(event) => setMinutes(event.target.value)}
+        options={MINUTES}
+      />
       <TextField
         label="Why trading may begin again"
         value={reason}
         maxLength={REASON_LENGTH_MAX}
         onChange={(event) => setReason(event.target.value)}
-      />
-      <SelectField
-        label="To be approved"
-        value={minutes}
-        onChange={(event) => setMinutes(event.target.value)}
-        options={MINUTES}
       />
       <div className="order-do">
         <button

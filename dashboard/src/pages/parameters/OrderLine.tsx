@@ -36,7 +36,7 @@ export function OrderLine({
   heldUntilUs?: number | null;
   children?: ReactNode;
 }) {
-  const left = order.until_us === null ? null : order.until_us - nowUs;
+  const left = order.until_us === null || nowUs === 0 ? null : order.until_us - nowUs;
   return (
     <article className="order" aria-label={`${title}, ${order.id}`}>
       <header className="order-head">

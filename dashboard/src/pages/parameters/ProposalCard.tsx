@@ -80,7 +80,9 @@ export function effectText(proposal: ProposalTold, nowUs: number): string {
     const when = at <= nowUs ? "at its approval" : instant(at);
     return `${when}; lapses ${instant(due)} without an approval`;
   }
-  if (state === "approved") return `${instant(at)}, in ${age(Math.max(0, at - nowUs))}`;
+  if (state === "approved" && nowUs > 0) {
+    return `${instant(at)}, in ${age(Math.max(0, at - nowUs))}`;
+  }
   return instant(at);
 }
 

@@ -22,7 +22,9 @@ export function Who() {
         <p className="who-held" role="status">
           <Icon name="alert" />
           <span>
-            <strong>Nothing can be ordered now.</strong> {held} What this page shows is of now.
+            <strong>Nothing can be ordered now.</strong> {held}{" "}
+            {asOf !== null &&
+              "The control plane knows the present alone: what stands below is of now."}
           </span>
           {asOf !== null && (
             <button type="button" className="button" onClick={() => goToInstant(null)}>

@@ -1,7 +1,7 @@
 /** What operators change: the parameters of the method, and the orders that restrict or except. */
 
 import "./parameters.css";
-import { useChannel } from "../../data/hooks";
+import { useAsOf, useChannel } from "../../data/hooks";
 import { type Tab, Tabs } from "../../parts";
 import { navigate, useRoute } from "../../shell/router";
 import { Confirmation } from "./Confirm";
@@ -29,7 +29,8 @@ export const goToTab = (key: Key): void =>
 export default function Parameters() {
   const chosen = tabIn(useRoute().search);
   const { data: health } = useChannel("health.1000ms");
-  const nowUs = health?.time_us ?? 0;
+  // What stands here is of the present: back in time the engine's time of now is not known.
+  const nowUs = useAsOf() === null ? (health?.time_us ?? 0) : 0;
   return (
     <div className="parameters">
       <h1 className="sr-only">Parameters</h1>
