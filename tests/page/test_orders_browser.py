@@ -83,8 +83,7 @@ def _parameters(browser: Any, running: Running, tab: str, said: list[str]) -> An
     page.on("pageerror", lambda error: said.append(str(error)))
     page.goto(running.page)
     page.get_by_text("Live", exact=True).wait_for()
-    page.keyboard.press("g")
-    page.keyboard.press("p")
+    page.get_by_role("link", name="Parameters").click()
     page.get_by_role("tab", name=tab).click()
     return page
 
