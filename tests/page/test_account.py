@@ -127,7 +127,7 @@ def _opened(
         )
         page.on("pageerror", lambda error: said.append(str(error)))
     page.goto(desk.address(unit, search))
-    page.locator(".account-head").wait_for()
+    page.locator(".account-head").wait_for(timeout=3 * WAIT_MS)
     return page
 
 
