@@ -1,6 +1,7 @@
 /** One margin unit, live: why it is close, what to do, and the details behind both. */
 
 import "./account.css";
+import "./panels.css";
 import { useCallback, useMemo, useState } from "react";
 import { useChannel } from "../../data/hooks";
 import { Shown } from "../../parts";
