@@ -65,9 +65,9 @@ export function labelsOf(
     at("name", frame.across === "strike" ? "strike, USD" : "ln(strike / forward)", [
       0,
       -0.05,
-      front * 1.32,
+      front * 1.45,
     ]),
-    at("name", "time to expiry", [side * 1.27, -0.05, 0]),
+    at("name", "time to expiry", [side * 1.33, -0.05, 0]),
     at("name", "volatility a year", [left[0], HEIGHT * 1.1, left[2]]),
   ];
   return spaced([...names, ...across, ...until, ...up]);
