@@ -1,5 +1,8 @@
 import { beforeEach, describe, expect, test } from "vitest";
+import { Channels } from "../src/data/channels";
+import { timedOut } from "../src/data/errors";
 import { arrived, departed, gaveUp, journey, progressed } from "../src/data/journey";
+import { ChannelStore, replace } from "../src/data/store";
 import { Player } from "../src/pages/time/player";
 import {
   markBeside,
@@ -12,6 +15,7 @@ import {
   wishOf,
 } from "../src/pages/time/scale";
 import type { HistoryData, JournalMark, JournalSpan } from "../src/wire";
+import { FakeClock } from "./fakes";
 
 const NOON_US = Date.UTC(2026, 10, 21, 12) * 1_000;
 const S = 1_000_000;
@@ -193,6 +197,25 @@ describe("PAGE-094", () => {
     expect(journey.get()).toEqual({ to: 8, from: null, fraction: null });
     arrived(7);
     expect(journey.get()?.to).toBe(8);
+  });
+
+  test("a channel that has no past shows why, and nothing of now", () => {
+    const channels = new Channels({ subscribe: async () => {}, unsubscribe: async () => {} });
+    const clock = new FakeClock();
+    const store = new ChannelStore(channels, "account.late.200ms", replace, 200, clock.frames());
+    store.subscribe(() => {});
+    channels.opened();
+    channels.told("account.late.200ms", { type: "snapshot", change_id: 4, equity: 12 });
+    clock.pass(1_000);
+    expect(store.get().data).toMatchObject({ equity: 12 });
+    channels.failed("account.late.200ms", timedOut("it", 1));
+    channels.failed("account.other.200ms", timedOut("it", 1));
+    clock.pass(1_000);
+    expect(store.get().data).toBeNull();
+    expect(store.get().word.kind).toBe("failed");
+    channels.told("account.late.200ms", { type: "snapshot", change_id: 9, equity: 7 });
+    clock.pass(1_000);
+    expect(store.get()).toMatchObject({ data: { equity: 7 }, word: { kind: "told" } });
   });
 
   test("progress never goes back and is of the event that is gone to", () => {
