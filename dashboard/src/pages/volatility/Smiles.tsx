@@ -31,7 +31,7 @@ export function Smiles({
   const [wished, setWished] = useState(ALL);
   const chosen = smiles.find((smile) => smile.expiryUs === wished);
   const axis = AXES.find((each) => each.kind === kind);
-  const hasCurve = smiles.some((smile) => smile.curve.length > 1);
+  const fitted = smiles.filter((smile) => smile.curve.length > 1).length;
   return (
     <Panel title="Smiles" note={`volatility a year by ${axis?.name.toLowerCase()}, ${axis?.unit}`}>
       <div className="volatility-tools">
@@ -58,10 +58,16 @@ export function Smiles({
           <li>
             <i className="key-mark" /> received
           </li>
-          <li>
-            <i className={hasCurve ? "key-line" : "key-help"} />
-            {hasCurve ? "fitted curve, in use" : "joined; no curve is fitted"}
-          </li>
+          {fitted > 0 && (
+            <li>
+              <i className="key-line" /> fitted curve, in use
+            </li>
+          )}
+          {fitted < smiles.length && (
+            <li>
+              <i className="key-help" /> joined; no curve is fitted
+            </li>
+          )}
           <li>
             <i className="key-upright" /> {kind === "delta" ? "delta ½" : "forward"}
           </li>
