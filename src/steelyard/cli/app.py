@@ -13,6 +13,7 @@ import typer
 
 from steelyard import __version__
 from steelyard.cli import margin_asked
+from steelyard.cli.client import client_app
 from steelyard.cli.feeds import feeds_app
 from steelyard.cli.keys import keys_app
 from steelyard.cli.methods import methods_app
@@ -29,6 +30,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.add_typer(client_app)
 app.add_typer(feeds_app)
 app.add_typer(keys_app)
 app.add_typer(methods_app)

@@ -131,9 +131,8 @@ class Client:
             task.cancel()
             with suppress(asyncio.CancelledError, Exception):
                 await task
-        for readers in self._readers.values():
-            for reader in readers:
-                await reader.close()
+        for reader in self._every():
+            await reader.close()
         self._drop(closed())
 
     # -- asking ----------------------------------------------------------------------------------
@@ -190,7 +189,7 @@ class Client:
                 or not self._proof.is_given
             ):
                 raise
-            await self._prove_again()
+            await self._prove_again(is_gone=True)
         return await self._ask(method, params)
 
     async def _ask(self, method: str, params: Mapping[str, Any]) -> _Frame:
@@ -280,9 +279,8 @@ class Client:
             await self._prove()
         if self._heartbeat_s is not None:
             await self._ask("public/set_heartbeat", {"interval": self._heartbeat_s})
-        for readers in self._readers.values():
-            for reader in readers:
-                reader.restart()
+        for reader in self._every():
+            reader.restart()
         await self._subscribe_again(list(self._readers))
 
     async def _read(self, socket: ClientConnection, silent_s: float | None) -> None:
@@ -313,9 +311,8 @@ class Client:
     def _fail(self, error: Exception) -> None:
         """End for good."""
         self._error = error
-        for readers in self._readers.values():
-            for reader in readers:
-                reader.fail(error)
+        for reader in self._every():
+            reader.fail(error)
 
     def _aside(self, work: Any) -> None:
         """Do something beside reading; what fails there ends with the connection or is tried again."""
@@ -364,17 +361,17 @@ class Client:
                     self._fail(error)
                     return
 
-    async def _prove_again(self) -> None:
+    async def _prove_again(self, *, is_gone: bool = False) -> None:
         """Prove on an open connection; where the session was gone, so were its channels."""
         asked = asyncio.get_running_loop().time()
         tokens = self._tokens
         async with self._proving:
             if self._tokens is not tokens:
                 return  # somebody else has
-            was_gone = asked >= self._expires
+            was_gone = is_gone or asked >= self._expires
             await self._prove()
             if was_gone:
-                await self._subscribe_again(list(self._readers))
+                await self._subscribe_again(list(self._readers), may_prove=False)
 
     # -- channels --------------------------------------------------------------------------------
 
@@ -408,6 +405,10 @@ class Client:
         if not readers:
             self._readers.pop(reader.channel, None)
 
+    def _every(self) -> list[Subscription[Any]]:
+        """Return all readers, of which any may leave meanwhile."""
+        return [reader for readers in self._readers.values() for reader in readers]
+
     def _again(self, reader: Subscription[Any]) -> None:
         """Have a channel begin again with a snapshot."""
         if self._is_up.is_set():  # else the next connection does
@@ -419,18 +420,24 @@ class Client:
         except Refused as error:
             reader.fail(error)
 
-    async def _subscribe_again(self, channels: list[str]) -> None:
+    async def _subscribe_again(self, channels: list[str], *, may_prove: bool = True) -> None:
         """Subscribe to channels anew, each by itself: one that is refused says so to its readers alone."""
         if len(channels) > 1:
             for channel in channels:
                 try:
-                    await self._subscribe_again([channel])
+                    await self._subscribe_again([channel], may_prove=may_prove)
                 except Refused as error:
                     for reader in self._readers.get(channel, ()):
                         reader.fail(error)
         elif channels:
             await self._ask("public/unsubscribe", {"channels": channels})
-            await self._ask("public/subscribe", {"channels": channels})
+            try:
+                await self._ask("public/subscribe", {"channels": channels})
+            except Refused as error:
+                if error.code not in UNPROVEN or not may_prove or not self._proof.is_given:
+                    raise
+                await self._prove_again(is_gone=True)
+                await self._subscribe_again(channels, may_prove=False)
 
 
 __all__ = ["Client", "Disconnected"]

@@ -13,7 +13,7 @@ import msgspec
 
 from steelyard.quantities.errors import InputError
 
-UNPROVEN = frozenset({"ACCS-E30", "ACCS-E50"})
+UNPROVEN = frozenset({"ACCS-E30", "ACCS-E50", "RPCJ-E09"})
 """Refusals for want of a session: a token that has expired, or none."""
 
 LATER = frozenset({13888, 13028, 11051, 10028, 10040, 10041})
