@@ -68,7 +68,7 @@ export function labelsOf(
       front * 1.45,
     ]),
     at("name", "time to expiry", [side * 1.33, -0.05, 0]),
-    at("name", "volatility a year", [left[0], HEIGHT * 1.1, left[2]]),
+    at("name", "volatility a year", [left[0], HEIGHT * 1.17, left[2]]),
   ];
   return spaced([...names, ...across, ...until, ...up]);
 }
