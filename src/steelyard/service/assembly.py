@@ -32,7 +32,7 @@ from steelyard.service.channels.methods import memory_methods
 from steelyard.service.config import ServeConfig
 from steelyard.service.control.app import create_control
 from steelyard.service.control.trade_methods import trade_methods
-from steelyard.service.host import Host, Step
+from steelyard.service.host import Host, SnapshotPolicy, Step
 from steelyard.service.rewind.methods import HISTORY
 from steelyard.service.rewind.options import RewindOptions
 from steelyard.service.rewind.rewind import Rewind
@@ -74,7 +74,7 @@ class Running:
         environment: Mapping[str, str] = os.environ,
     ) -> None:
         self.config = config
-        self.host = Host(journaled, title=title, tally=tally)
+        self.host = Host(journaled, title=title, tally=tally, snapshots=_snapshots(config))
         self.hub = Hub(self.host)
         self._master = read_master_key(environment)
         self._keys = Path(config.access.keys) if config.access.keys else None
@@ -228,6 +228,11 @@ def _is_local(request: Request) -> bool:
     is_handed_on = {"x-forwarded-for", "forwarded", "x-real-ip"} & set(request.headers.keys())
     is_here = request.client is not None and request.client.host in ("127.0.0.1", "::1")
     return is_here and not is_handed_on
+
+
+def _snapshots(config: ServeConfig) -> SnapshotPolicy:
+    stated = config.snapshots
+    return SnapshotPolicy(stated.every_events, stated.every_s, stated.apart_s)
 
 
 def _policy(config: ServeConfig) -> Policy:

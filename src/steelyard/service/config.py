@@ -16,7 +16,7 @@ port = 8710
 [access]
 keys = "keys.json"                   # made by `steelyard keys create`
 [snapshots]
-every_events = 5000
+every_events = 10000
 
 A variable STEELYARD_SECTION_FIELD overrides a field (STEELYARD_SERVER_PORT=9000); a list is separated by
 commas. Lines of the command line stand above both. A variable that names a section and no field of it is
@@ -66,8 +66,7 @@ class MarketSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     simulated: seed, law, minutes, speed, fall_after_s (when the law's fall begins). recorded: folder, chain
     and the instants begin and end (ISO 8601), speed. live: feeds, the document of the feeds. none: only what
-    is sent. speed: market seconds a wall second; a market that is conflated gives its prices
-    together every conflate_ms (0: one by one).
+    is sent. speed: market seconds a wall second; prices that are overdue are joined.
     """
 
     kind: MarketKind = "simulated"
@@ -81,7 +80,6 @@ class MarketSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=T
     begin: str = ""
     end: str = ""
     feeds: str = ""
-    conflate_ms: int = 0
 
 
 class AccountsSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -123,10 +121,14 @@ class AccessSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class SnapshotsSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How often the state is written: the nearer, the quicker any instant is come back to."""
+    """How often the state is written: the nearer, the sooner a restart is done.
 
-    every_events: int = 5_000
-    every_s: float = 60.0
+    After every_events events, but not oftener than every apart_s seconds, or after every_s seconds.
+    """
+
+    every_events: int = 10_000
+    every_s: float = 300.0
+    apart_s: float = 60.0
 
 
 class RewindSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -155,7 +157,6 @@ _BOUNDS: tuple[tuple[str, str, float, float], ...] = (
     ("market", "minutes", 1, 44_640),
     ("market", "speed", 0.001, 1e6),
     ("market", "fall_after_s", 0, 2_678_400),
-    ("market", "conflate_ms", 0, 10_000),
     ("accounts", "seed", 0, 2**63 - 1),
     ("server", "port", 0, 65_535),
     ("server", "connections_max", 1, 100_000),
@@ -170,6 +171,7 @@ _BOUNDS: tuple[tuple[str, str, float, float], ...] = (
     ("access", "page_burst", 1, 10**9),
     ("snapshots", "every_events", 100, 10**9),
     ("snapshots", "every_s", 1.0, 86_400.0),
+    ("snapshots", "apart_s", 0.0, 86_400.0),
     ("rewind", "memory_mb", 256, 1_048_576),
 )
 _NEEDED: Mapping[MarketKind, tuple[str, ...]] = {

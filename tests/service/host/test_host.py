@@ -16,8 +16,7 @@ from steelyard.engine import open_engine
 from steelyard.engine.snapshot import state_hash, take_snapshot
 from steelyard.journal import JournalReader
 from steelyard.quantities import InputError, JournalError
-from steelyard.service.host import Host
-from steelyard.service.host import host as hosting
+from steelyard.service.host import Host, SnapshotPolicy
 from steelyard.service.host.chronicle import CLOSES_MAX, FEED_MAX, STORY_LINES_MAX, Chronicle
 from steelyard.service.host.copies import copy_state, prove
 from steelyard.service.host.history import History
@@ -228,15 +227,12 @@ def test_HOST_009_a_copy_is_the_snapshot_of_its_event(path: Path, shards: int) -
         assert prove(copy_state(venue.engine, 8)).blob == take_snapshot(venue.engine)
 
 
-def test_HOST_009_snapshots_are_written_by_policy_and_opened_from(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(hosting, "SNAPSHOT_EVERY_EVENTS", 20)
-    monkeypatch.setattr(hosting, "SNAPSHOT_APART_S", 0.0)
+def test_HOST_009_snapshots_are_written_by_policy_and_opened_from(path: Path) -> None:
     seen: list[tuple[int, str]] = []
 
     async def work() -> None:
         async with hosted(path) as venue:
+            venue.host.snapshots = SnapshotPolicy(every_events=20, apart_s=0.0)
             first = venue.host.scene.checkpoint
             assert first.seq == venue.engine.seq
             assert first.state_hash == venue.hash().hex()
@@ -268,14 +264,11 @@ def _latest(path: Path) -> tuple[int, str]:
         return snapshot.seq, snapshot.state_hash.hex()
 
 
-def test_HOST_009_what_was_copied_can_be_opened_after_a_crash(
-    path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(hosting, "SNAPSHOT_EVERY_EVENTS", 10)
-    monkeypatch.setattr(hosting, "SNAPSHOT_APART_S", 0.0)
+def test_HOST_009_what_was_copied_can_be_opened_after_a_crash(path: Path, tmp_path: Path) -> None:
 
     async def work() -> None:
         async with hosted(path) as venue:
+            venue.host.snapshots = SnapshotPolicy(every_events=10, apart_s=0.0)
             first = venue.host.scene.checkpoint.seq
             for _ in range(10):
                 venue.price("BTC", 96_000.0)

@@ -5,7 +5,7 @@ behind; `chronicle` and `history` keep, within bounds, what happened; `vitals` m
 doing; `scene` is all of that as of one event, which channels and methods are computed from.
 """
 
-from steelyard.service.host.host import Host, Step
+from steelyard.service.host.host import Host, SnapshotPolicy, Step
 from steelyard.service.host.scene import Checkpoint, Scene
 
-__all__ = ["Checkpoint", "Host", "Scene", "Step"]
+__all__ = ["Checkpoint", "Host", "Scene", "SnapshotPolicy", "Step"]
