@@ -21,7 +21,7 @@ from tests.page.conftest import DASHBOARD
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-WAIT_MS = 20_000
+WAIT_MS = 60_000
 PATHS = ("/", "/accounts", "/transparency", "/health", "/nothing")
 
 
