@@ -153,6 +153,7 @@ def test_ENGN_060_fifty_kills_lose_nothing_acknowledged(
     random = Random(11)
     reached: list[int] = []
     interrupted = 0
+    begun: set[int] = set()
     for kill in range(KILLS):
         life, turn = divmod(kill, KILLS_A_LIFE)
         path = tmp_path / f"life{life}.journal"
@@ -160,7 +161,8 @@ def test_ENGN_060_fifty_kills_lose_nothing_acknowledged(
         life_s = random.uniform(0.0, 0.02) if turn == 0 else random.uniform(0.0, 0.3)
         shards = random.choice((1, 2, 8))
         acknowledged = server.run(path, shards, life_s, random.choice((0, 0, 2_000)))
-        if acknowledged == 0 and turn == 0:
+        # On a slow machine a later kill may fall into the creation as well, where none was finished yet.
+        if acknowledged == 0 and life not in begun:
             code = refusal_of(path)
             if code:
                 # Creation was interrupted: it acknowledged nothing, and says how to begin again.
@@ -169,6 +171,7 @@ def test_ENGN_060_fifty_kills_lose_nothing_acknowledged(
                     Path(f"{path}{suffix}").unlink(missing_ok=True)
                 interrupted += 1
                 continue
+        begun.add(life)
         with sure_of(path, acknowledged, reference, random.choice((1, 3))) as found:
             reached.append(found.engine.seq)
             assert verify_journal(path).is_sound
