@@ -13,6 +13,7 @@ from steelyard.engine.refusals import (
     refuse,
     traded_instrument,
 )
+from steelyard.terms import FULL_MODES
 from steelyard.ticks import (
     Event,
     Fill,
@@ -57,6 +58,9 @@ def check_order_placed(engine: Engine, event: OrderPlaced | OrderReserved) -> No
     if engine.controls.restrictions:
         check_unrestricted(engine, event, slot, event.account, reduces=reduces)
     if reduces:
+        is_portfolio = FULL_MODES[int(book.mode[row])] == "portfolio"
+        if is_portfolio and isinstance(event, OrderReserved):
+            _check_hedge_kept(engine, event, unit, slot, price_mark)
         return
     if isinstance(event, OrderReserved):
         check_index_known(engine, event, slot)
@@ -70,6 +74,21 @@ def check_order_placed(engine: Engine, event: OrderPlaced | OrderReserved) -> No
         refuse(
             "ADMT-E06", event, "quantity", f"the initial requirement is covered; {short} micro-USDC "
             "are missing", "deposit, reduce, or place a smaller order",
+        )  # fmt: skip
+
+
+def _check_hedge_kept(
+    engine: Engine, event: OrderReserved, unit: str, slot: int, price_mark: int
+) -> None:
+    """Raise where a reservation reduces a position and yet leaves more missing than now: it sells a hedge."""
+    short = engine.margin_missing_with_order(unit, event.order, slot, event.quantity, price_mark)
+    if short <= 0:
+        return
+    risk = engine.risk_of(unit)
+    if short > max(0, risk.initial_requirement - risk.initial_balance):
+        refuse(
+            "ADMT-E06", event, "quantity", "a reservation that reduces a hedge is covered as any "
+            f"other; {short} micro-USDC would be missing", "deposit, or reserve a smaller order",
         )  # fmt: skip
 
 
