@@ -42,11 +42,7 @@ def check_order_placed(engine: Engine, event: OrderPlaced | OrderReserved) -> No
     book, row = engine.venue.find(unit)
     held = book.position(row, slot)[0]
     resting = book.orders.get(row, {})
-    same_side = event.quantity + sum(  # tidy-ok: integers
-        o.quantity
-        for o in resting.values()
-        if o.instrument == slot and o.order != event.order and o.quantity * event.quantity > 0
-    )
+    same_side = _same_side(resting, event.order, slot, event.quantity)
     if abs(held + same_side) > engine.market.instruments[slot].position_limit:
         refuse(
             "ADMT-E08", event, "quantity", "a position stays in its limit with its orders filled",
@@ -54,7 +50,7 @@ def check_order_placed(engine: Engine, event: OrderPlaced | OrderReserved) -> No
         )  # fmt: skip
     if len(resting) >= ORDERS_PER_UNIT_MAX and event.order not in resting:
         refuse("ADMT-E08", event, "order", f"at most {ORDERS_PER_UNIT_MAX} orders", "cancel some")
-    reduces = held * event.quantity < 0 and abs(same_side) <= abs(held)
+    reduces = _reduces(held, same_side)
     if engine.controls.restrictions:
         check_unrestricted(engine, event, slot, event.account, reduces=reduces)
     if reduces:
@@ -75,6 +71,20 @@ def check_order_placed(engine: Engine, event: OrderPlaced | OrderReserved) -> No
             "ADMT-E06", event, "quantity", f"the initial requirement is covered; {short} micro-USDC "
             "are missing", "deposit, reduce, or place a smaller order",
         )  # fmt: skip
+
+
+def _same_side(resting: dict[str, RestingOrder], order: str, slot: int, quantity: int) -> int:
+    """Return the lots of an order and of all others of its instrument and side."""
+    return quantity + sum(  # tidy-ok: integers
+        o.quantity
+        for o in resting.values()
+        if o.instrument == slot and o.order != order and o.quantity * quantity > 0
+    )
+
+
+def _reduces(held: int, same_side: int) -> bool:
+    """Return whether orders of one side, all filled, bring a position nearer to zero and not through it."""
+    return held * same_side < 0 and abs(same_side) <= abs(held)
 
 
 def _check_hedge_kept(
@@ -106,12 +116,8 @@ def check_reservation_confirmed(engine: Engine, event: ReservationConfirmed) -> 
         return
     book, row = engine.venue.find(unit)
     held = book.position(row, order.instrument)[0]
-    same_side = sum(  # tidy-ok: integers
-        o.quantity
-        for o in book.orders[row].values()
-        if o.instrument == order.instrument and o.quantity * order.quantity > 0
-    )
-    reduces = held * order.quantity < 0 and abs(same_side) <= abs(held)
+    same_side = _same_side(book.orders[row], order.order, order.instrument, order.quantity)
+    reduces = _reduces(held, same_side)
     check_unrestricted(engine, event, order.instrument, event.account, reduces=reduces)
 
 
