@@ -8,7 +8,6 @@ A route, a field or a word that changes in /v1 fails the page's compiler, not it
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,8 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import msgspec
+
+from tools.made import make
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "dashboard" / "src" / "control_wire.ts"
@@ -166,19 +167,13 @@ def _comment(schema: dict[str, Any]) -> str:
 
 def main(arguments: list[str] | None = None, target: Path = TARGET) -> int:
     """Write or check the file; return 1 when it is stale."""
-    parser = argparse.ArgumentParser(
-        description="write the types of the control plane for the page"
+    return make(
+        "the types of the control plane for the page",
+        "tools.control_types",
+        render,
+        target,
+        arguments,
     )
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when stale")
-    is_check = parser.parse_args(arguments).check
-    wanted = render()
-    if is_check:
-        if not target.exists() or target.read_text(encoding="utf-8") != wanted:
-            print(f"{target.name} is stale: run python -m tools.control_types", file=sys.stderr)
-            return 1
-        return 0
-    target.write_text(wanted, encoding="utf-8")
-    return 0
 
 
 if __name__ == "__main__":

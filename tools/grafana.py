@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tools.made import make
+
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "docs" / "grafana.json"
 SOURCE = {"type": "prometheus", "uid": "${source}"}
@@ -108,17 +110,15 @@ def dashboard() -> dict[str, Any]:
     }
 
 
-def main(arguments: list[str]) -> int:
-    """Write the file, or with --check compare it; return the exit code."""
-    text = json.dumps(dashboard(), indent=2) + "\n"
-    if "--check" in arguments:
-        if TARGET.exists() and TARGET.read_text(encoding="utf-8") == text:
-            return 0
-        print("docs/grafana.json is stale: run python -m tools.grafana", file=sys.stderr)
-        return 1
-    TARGET.write_text(text, encoding="utf-8")
-    return 0
+def render() -> str:
+    """Return the file."""
+    return json.dumps(dashboard(), indent=2) + "\n"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write or check the file; return 1 when it is stale."""
+    return make("the Grafana dashboard of the service", "tools.grafana", render, TARGET, arguments)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -9,7 +9,6 @@ page's compiler, not its reader.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from inspect import cleandoc
@@ -18,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import inspect
+
+from tools.made import make
 
 if TYPE_CHECKING:
     from steelyard.service.rpc.registry import Method
@@ -217,17 +218,7 @@ def _tables(
 
 def main(arguments: list[str] | None = None, target: Path = TARGET) -> int:
     """Write or check the file; return 1 when it is stale."""
-    parser = argparse.ArgumentParser(description="write the types of the wire for the page")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when stale")
-    is_check = parser.parse_args(arguments).check
-    wanted = render()
-    if is_check:
-        if not target.exists() or target.read_text(encoding="utf-8") != wanted:
-            print(f"{target.name} is stale: run python -m tools.wire_types", file=sys.stderr)
-            return 1
-        return 0
-    target.write_text(wanted, encoding="utf-8")
-    return 0
+    return make("the types of the wire for the page", "tools.wire_types", render, target, arguments)
 
 
 if __name__ == "__main__":
