@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tools.page import PageError, find_node
 
+CHROMIUM = shutil.which("chromium")
+FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 ROOT = Path(__file__).resolve().parents[2]
 DASHBOARD = ROOT / "dashboard"
 STATIC = ROOT / "src" / "steelyard" / "service" / "web" / "static"
@@ -70,3 +76,22 @@ def copied(tmp_path: Path) -> Path:
     for name in ("index.html", "package.json", "package-lock.json", "src/main.tsx"):
         (dashboard / name).write_text(name, encoding="utf-8")
     return tmp_path
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """Run a headless Chromium; the test is skipped where there is none."""
+    sync = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed")
+    with sync.sync_playwright() as play:
+        found = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def browser() -> Iterator[Any]:
+    """Return a headless Chromium; skipped where there is none."""
+    with chromium() as found:
+        yield found

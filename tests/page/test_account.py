@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 from steelyard.publish import Tally
 from steelyard.service.assembly import Running
 from steelyard.service.config import parse_config
-from tests.page.test_browser import CHROMIUM, FLAGS, WAIT_MS
+from tests.page.test_browser import WAIT_MS
 from tests.service.host.hosts import prepared
 from tests.support.venue import BTC_LINEAR, SECOND_US, Venue
 
@@ -101,18 +100,6 @@ def desk(built: Path, tmp_path: Path) -> Iterator[Desk]:
     found.start()
     yield found
     found.stop()
-
-
-@pytest.fixture
-def browser() -> Iterator[Any]:
-    """Return a headless Chromium; skipped where there is none."""
-    sync = pytest.importorskip("playwright.sync_api")
-    if shutil.which("chromium") is None:
-        pytest.skip("chromium is not installed")
-    with sync.sync_playwright() as play:
-        found = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield found
-        found.close()
 
 
 def _opened(

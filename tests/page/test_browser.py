@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import re
-import shutil
 import socket
 import sys
 import threading
@@ -19,8 +18,6 @@ import pytest
 
 from tests.page.conftest import DASHBOARD
 
-CHROMIUM = shutil.which("chromium")
-FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 WAIT_MS = 60_000
 PATHS = ("/", "/accounts", "/transparency", "/health", "/nothing")
 
@@ -70,18 +67,6 @@ def stand(built: Path) -> Iterator[Stand]:
         yield Stand(f"http://127.0.0.1:{port}", stage)
         server.should_exit = True
         thread.join()
-
-
-@pytest.fixture
-def browser() -> Iterator[Any]:
-    """Return a headless Chromium; skipped where there is none."""
-    sync = pytest.importorskip("playwright.sync_api")
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-    with sync.sync_playwright() as play:
-        found = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield found
-        found.close()
 
 
 def _opened(browser: Any, address: str, said: list[str], **more: Any) -> Any:

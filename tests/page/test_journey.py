@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -19,7 +18,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.page.test_browser import CHROMIUM, FLAGS
+from tests.page.conftest import chromium
 
 SCRIPT = Path(sysconfig.get_path("scripts")) / "steelyard"
 WAIT_MS = 60_000
@@ -119,19 +118,14 @@ def served(folder: Path) -> Iterator[str]:
 def journey(built: Path, tmp_path: Path) -> Iterator[tuple[Any, Line]]:
     """Return the page, opened by its code through a line, and the line; skipped without a browser."""
     del built
-    sync = pytest.importorskip("playwright.sync_api")
-    if shutil.which("chromium") is None:
-        pytest.skip("chromium is not installed")
-    with served(tmp_path) as address, sync.sync_playwright() as play:
+    with chromium() as browser, served(tmp_path) as address:
         parts = urlsplit(address)
         assert parts.port is not None
         line = Line(parts.port)
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
         page.set_default_timeout(WAIT_MS)
         page.goto(f"http://127.0.0.1:{line.port}/#{parts.fragment}")
         yield page, line
-        browser.close()
         line.close()
 
 

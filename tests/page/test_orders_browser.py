@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.page.test_browser import WAIT_MS, browser  # noqa: F401
+from tests.page.test_browser import WAIT_MS
 
 SERVE = "from steelyard.cli.app import main; main()"
 
@@ -76,7 +76,7 @@ def running(built: Path, tmp_path: Path) -> Iterator[Running]:
             process.stdout.close()
 
 
-def _parameters(browser: Any, running: Running, tab: str, said: list[str]) -> Any:  # noqa: F811
+def _parameters(browser: Any, running: Running, tab: str, said: list[str]) -> Any:
     page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
     page.set_default_timeout(3 * WAIT_MS)
     page.on("console", lambda m: said.append(m.text) if m.type in ("error", "warning") else None)
@@ -96,7 +96,7 @@ def _done(page: Any) -> None:
 
 def test_PAGE_076_two_persons_change_a_parameter(
     running: Running,
-    browser: Any,  # noqa: F811
+    browser: Any,
 ) -> None:
     said: list[str] = []
     page = _parameters(browser, running, "Method", said)
@@ -132,7 +132,7 @@ def test_PAGE_076_two_persons_change_a_parameter(
 
 def test_PAGE_077_the_kill_switch_takes_its_words_and_two_persons_lift_it(
     running: Running,
-    browser: Any,  # noqa: F811
+    browser: Any,
 ) -> None:
     said: list[str] = []
     page = _parameters(browser, running, "Controls", said)
@@ -174,7 +174,7 @@ def test_PAGE_077_the_kill_switch_takes_its_words_and_two_persons_lift_it(
 
 def test_PAGE_078_back_in_time_every_order_is_held(
     running: Running,
-    browser: Any,  # noqa: F811
+    browser: Any,
 ) -> None:
     page = _parameters(browser, running, "Controls", [])
     halt = page.get_by_role("form", name="New halt or reduce-only")

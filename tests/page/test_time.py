@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.page.test_account import Desk
-from tests.page.test_browser import CHROMIUM, FLAGS, WAIT_MS
+from tests.page.test_browser import WAIT_MS
 from tests.page.test_unit_tests import UnitTests
 
 EVENT = ".bar-fact.is-minor dd"
@@ -74,18 +74,6 @@ def desk(built: Path, tmp_path: Path) -> Iterator[Fallen]:
     found.live()
     yield found
     found.stop()
-
-
-@pytest.fixture
-def browser() -> Iterator[Any]:
-    """Return a headless Chromium; skipped where there is none."""
-    sync = pytest.importorskip("playwright.sync_api")
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-    with sync.sync_playwright() as play:
-        found = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield found
-        found.close()
 
 
 def _opened(browser: Any, desk: Fallen, said: list[str]) -> Any:
