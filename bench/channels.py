@@ -7,7 +7,9 @@ out from the columns and encoded; so is one after a tick. A frame is handed to 2
 Against both stands the naive way: a dictionary an account, and `json.dumps` once a subscriber (ours is
 checked to carry the same numbers). Then 20 prices a second are played into the engine with its journal on
 disk, and of each the time is told until its deltas lie before the readers: deciding, encoding, the disk,
-handing over. There is no socket in it. While other work runs on the machine, latencies are of that work.
+handing over; once more with the journal in memory, which tells what of it is the disk's, and beside a thread
+that never rests, as a long answer's. What the disk needs for one write of a journal's size is told beside.
+There is no socket in it. While other work runs on the machine, latencies are of that work.
 """
 
 from __future__ import annotations
@@ -15,11 +17,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from itertools import islice
 from pathlib import Path
+from threading import Event as Over
+from threading import Thread
+from time import perf_counter, sleep
 from typing import Any
 
 import msgspec
@@ -44,6 +50,7 @@ ACCOUNTS = 10_000
 READERS = 200
 TICKS_A_SECOND = 20
 DESK = Session("bench", frozenset({"read", "risk"}), None)
+MEMORY = Path("/dev/shm")
 STAGES = ("deciding", "encoding", "the disk", "handing over")
 
 
@@ -209,18 +216,72 @@ def tell(stamps: NDArray[np.int64], what: str) -> None:
         report(f"  {name}: p99", float(high), "ms", note=f"p50 {low:.3f} ms")
 
 
+def sync_times(folder: Path) -> None:
+    """Report what one appended and synced write costs on the disk, with pauses as between ticks."""
+    took_ms = []
+    with (folder / "probe").open("wb", buffering=0) as probe:
+        for _ in range(200):
+            begun = perf_counter()
+            probe.write(bytes(2 * 4_096))
+            os.fdatasync(probe.fileno())
+            took_ms.append((perf_counter() - begun) * 1e3)
+            sleep(0.02)
+    p50, p99 = np.quantile(took_ms, [0.5, 0.99], method="inverted_cdf")
+    report(
+        "the disk alone, 8 KiB appended and synced: p50", float(p50), "ms", note=f"p99 {p99:.1f} ms"
+    )
+
+
+@contextmanager
+def busy_thread(*, is_on: bool) -> Iterator[None]:
+    """Keep the interpreter busy from another thread."""
+    is_over = Over()
+
+    def work() -> None:
+        while not is_over.is_set():
+            sum(number * number for number in range(20_000))
+
+    thread = Thread(target=work)
+    if is_on:
+        thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        if is_on:
+            thread.join()
+
+
+def ten(units: list[str]) -> list[str]:
+    """Return the channels of ten units."""
+    return [f"account.{unit}.raw" for unit in units[:10]]
+
+
 async def measure(rounds: int, seconds: int) -> None:
     """Run every part on one loop."""
     with tempfile.TemporaryDirectory() as folder:
         async with hosted(Path(folder)) as (_, host, hub):
             changes(host, rounds)
             await fan_out(host, hub, max(3, rounds // 5))
-    for what, names in (
-        ("ten units watched by 200", lambda units: [f"account.{unit}.raw" for unit in units[:10]]),
-        ("a unit each for 200", lambda units: [f"account.{unit}.raw" for unit in units[:READERS]]),
-        ("all accounts for 200", lambda _: ["accounts.raw"]),
+        sync_times(Path(folder))
+    for what, names, is_kept, is_busy in (
+        ("ten units watched by 200", ten, True, False),
+        (
+            "a unit each for 200",
+            lambda units: [f"account.{unit}.raw" for unit in units[:READERS]],
+            True,
+            False,
+        ),
+        ("all accounts for 200", lambda _: ["accounts.raw"], True, False),
+        ("ten units, journal in memory", ten, False, False),
+        ("ten units, journal in memory, beside a busy thread", ten, False, True),
     ):
-        with tempfile.TemporaryDirectory() as folder:
+        if not is_kept and not MEMORY.is_dir():
+            continue
+        with (
+            tempfile.TemporaryDirectory(dir=None if is_kept else MEMORY) as folder,
+            busy_thread(is_on=is_busy),
+        ):
             await latency(Path(folder), seconds, what, names)
 
 
@@ -232,7 +293,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer rounds and seconds")
     options = parser.parse_args()
     print_machine()
-    asyncio.run(measure(11 if options.quick else 31, 5 if options.quick else 60))
+    asyncio.run(measure(11 if options.quick else 31, 5 if options.quick else 30))
 
 
 if __name__ == "__main__":

@@ -50,6 +50,21 @@ def test_JOUR_041_group_is_committed_within_the_wait(path: Path) -> None:
         assert committer.durable_position == 1
 
 
+def test_JOUR_041_after_a_pause_nothing_waits(path: Path) -> None:
+    committer = GroupCommitter(lambda: SqliteJournal.create(path), group_wait_ms=10_000.0)
+    committer.append(0, 0, b"alone")
+    deadline = time.monotonic() + 5
+    while committer.durable_position == 0 and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert committer.durable_position == 1
+    committer.append(1, 0, b"close")
+    committer.append(2, 0, b"together")
+    time.sleep(0.1)
+    assert committer.durable_position == 1  # the disk has not rested for so long
+    committer.close()
+    assert committer.flushes == 2
+
+
 def test_JOUR_042_full_queue_makes_the_appender_wait(path: Path) -> None:
     SlowJournal.permits = threading.Semaphore(0)
     committer = GroupCommitter(

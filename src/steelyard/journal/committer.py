@@ -22,8 +22,9 @@ class GroupCommitter:
     """Appends from one engine thread, committed in groups by a thread of its own.
 
     The thread opens the journal itself (`open_journal`), so SQLite is used from one thread only.
-    A group is committed when it has `group_records_max` records, when `group_wait_ms` have passed
-    since its first one, or at once when records piled up during the commit before. `append` only
+    A group is committed at once when it has `group_records_max` records, when records piled up during the
+    commit before, or when the disk has rested for `group_wait_ms`: after a pause nothing waits, and records that
+    follow each other closely are committed together. `append` only
     waits when the queue is at `queue_records_max` or `queue_bytes_max` (back-pressure).
 
     A failure of the disk stops the thread and is raised to the caller at every later call; what
@@ -57,6 +58,7 @@ class GroupCommitter:
         self._queue: deque[_Item] = deque()
         self._queue_bytes = 0
         self._position = self._durable = self._seq = 0
+        self._rests_since = float("-inf")
         self._state = threading.Condition()
         self._is_ready = self._is_closing = self._is_hurried = False
         self._failure: BaseException | None = None
@@ -240,6 +242,7 @@ class GroupCommitter:
         if on_durable is not None:
             on_durable(durable)
         journal.settle()
+        self._rests_since = monotonic()
         return True
 
     def _gather(self, journal: SqliteJournal) -> list[_Item]:
@@ -254,7 +257,7 @@ class GroupCommitter:
                     finally:
                         state.acquire()
                     state.wait_for(lambda: queue or self._is_closing)
-                deadline = monotonic() + self._group_wait_s
+                deadline = self._rests_since + self._group_wait_s
                 while (
                     len(queue) < self._group_records_max
                     and not (self._is_closing or self._is_hurried)

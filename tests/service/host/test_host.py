@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import threading
 import tracemalloc
 from pathlib import Path
@@ -95,6 +96,17 @@ def _deposit(account: str, units: int) -> Any:
 
 
 # -- the disk ------------------------------------------------------------------------------------
+
+
+def test_HOST_015_threads_give_way_soon_while_a_host_runs(path: Path) -> None:
+    before = sys.getswitchinterval()
+
+    async def work() -> None:
+        async with hosted(path):
+            assert sys.getswitchinterval() == pytest.approx(0.0005)
+
+    run(work)
+    assert sys.getswitchinterval() == before
 
 
 def test_HOST_002_a_thousand_waits_need_no_thread(path: Path, disk: Disk) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from time import perf_counter, perf_counter_ns
@@ -36,6 +37,7 @@ from steelyard.ticks import Event, TimeTick
 CLOCK_ORIGIN = "host:clock"
 OPERATOR = "operator"
 TICK_S = 1.0
+SWITCH_S = 0.0005  # Python's own 5 ms are what a tick would wait for each thread that works
 BACKLOG_MAX = 20_000
 
 
@@ -97,12 +99,14 @@ class Host:
         self._copying: asyncio.Future[Proven] | None = None
         self._last_position = 0
         self._joined_seq = 0
+        self._switched_s: float | None = None
 
     # -- living ----------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Bind to the running loop, write a snapshot, and put what is loaded out of the collector's reach.
 
+        Threads of this process that hold the interpreter give way after half a millisecond from now on.
         Where the tally has counted nothing of an engine that has a past, what happened is read from the journal.
         """
         self._loop = asyncio.get_running_loop()
@@ -116,6 +120,8 @@ class Host:
         self.snapshot()
         self.engine.stopwatch.reset()
         committer.flush_us.clear()
+        self._switched_s = sys.getswitchinterval()
+        sys.setswitchinterval(min(SWITCH_S, self._switched_s))
         gc.collect()
         gc.freeze()
 
@@ -146,6 +152,8 @@ class Host:
         await loop.run_in_executor(None, self.journaled.close)
         self._now_durable(self.journaled.committer.durable_position)
         gc.unfreeze()
+        if self._switched_s is not None:
+            sys.setswitchinterval(self._switched_s)
 
     # -- taking events ---------------------------------------------------------------------------
 

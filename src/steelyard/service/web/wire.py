@@ -31,6 +31,7 @@ PLAIN_MAX = 401  # from here on an answer has headers of its own
 JSON_LINES = b"content-type: application/json\r\ncache-control: no-store\r\nx-content-type-options: nosniff\r\n"
 CUT_S = 2.0  # after which a connection that was closed is cut off
 TEXT = 0x81  # a whole message of text, RFC 6455, 5.2
+COPIED_MAX = 65_536  # bytes; a longer message is handed over in two parts, uncopied
 GOING_AWAY, POLICY, TOO_BIG, INVALID_TEXT, INTERNAL = 1001, 1008, 1009, 1007, 1011
 
 
@@ -352,7 +353,10 @@ class GuardedSocket(WebSocketsSansIOProtocol):
             head = bytes((TEXT, 126)) + size.to_bytes(2, "big")
         else:
             head = bytes((TEXT, 127)) + size.to_bytes(8, "big")
-        self.transport.write(head + data)
+        if size < COPIED_MAX:
+            self.transport.write(head + data)
+        else:
+            self.transport.writelines((head, data))
 
     def close_now(self, code: int, reason: str) -> None:
         """Say why and close; whoever does not go is cut off."""
