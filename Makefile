@@ -10,7 +10,7 @@ LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes \
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve page test lint format matrix bench docs lock clean setup-runtime setup-dev
+.PHONY: help demo serve page wheel test lint format matrix bench docs lock clean setup-runtime setup-dev
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -24,6 +24,9 @@ serve: setup-runtime ## the API and the page over an engine (ARGS=venue.toml)
 page: setup-dev ## check, test and build the page
 	@$(BIN)/python -m tools.page --test
 	@$(BIN)/python -m tools.page
+
+wheel: setup-dev ## build the wheel, try it without Node and compiler
+	@$(BIN)/python -m tools.wheel
 
 test: setup-dev ## every test
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)

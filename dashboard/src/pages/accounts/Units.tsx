@@ -125,7 +125,7 @@ function columnsOf(rows: Int32Array): Column<SortColumn>[] {
     {
       key: "state",
       title: "State",
-      width: "142px",
+      width: "156px",
       isSortable: true,
       cell: (place) => <StateChip state={columns.stateOf(row(place))} />,
     },

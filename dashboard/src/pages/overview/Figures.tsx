@@ -1,15 +1,14 @@
 /** The numbers that are read first. */
 
 import { compact, compactMoney, count, money, percent } from "../../format/numbers";
-import { type Figure, KeyFigures, Sparkline } from "../../parts";
-import type { HistoryData, OverviewData } from "../../wire";
-import { thinned } from "./past";
+import { type Figure, KeyFigures } from "../../parts";
+import type { OverviewData } from "../../wire";
 
-export function Figures({ venue, past }: { venue: OverviewData; past: HistoryData | null }) {
-  return <KeyFigures label="The venue at a glance" figures={figures(venue, past)} />;
+export function Figures({ venue }: { venue: OverviewData }) {
+  return <KeyFigures label="The venue at a glance" figures={figures(venue)} />;
 }
 
-function figures(venue: OverviewData, past: HistoryData | null): Figure[] {
+function figures(venue: OverviewData): Figure[] {
   const unit = <span className="unit"> {venue.currency}</span>;
   const usd = <span className="unit"> USD</span>;
   const interest = Object.values(venue.open_interest_usd).reduce<number>((a, b) => a + (b ?? 0), 0);
@@ -20,24 +19,9 @@ function figures(venue: OverviewData, past: HistoryData | null): Figure[] {
     {
       name: "Insurance fund",
       value: (
-        <span
-          className="figure-line"
-          title={`${money(venue.insurance_fund_micro)} ${venue.currency}`}
-        >
-          <span>
-            {compactMoney(venue.insurance_fund_micro)}
-            {unit}
-          </span>
-          {past && (
-            <Sparkline
-              label="Insurance fund"
-              values={thinned(past.insurance_fund_micro, 60)}
-              width={36}
-              height={18}
-              token="series-2"
-              format={compactMoney}
-            />
-          )}
+        <span title={`${money(venue.insurance_fund_micro)} ${venue.currency}`}>
+          {compactMoney(venue.insurance_fund_micro)}
+          {unit}
         </span>
       ),
       note: "absorbs shortfalls first",

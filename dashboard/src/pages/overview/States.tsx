@@ -12,7 +12,7 @@ export function States({ venue, word }: { venue: OverviewData | null; word: Word
   return (
     <Panel
       title="Margin units by state"
-      note={units !== null && `${count(units)} units`}
+      note={units !== null && `${count(units)} units; bars logarithmic`}
       tools={<Link href="/accounts">Accounts</Link>}
     >
       <Shown data={venue} word={word} what="states" lines={7}>

@@ -18,7 +18,7 @@ export default function Overview() {
     <div className="overview">
       <h1 className="sr-only">Overview</h1>
       <Shown data={data} word={word} what="the venue" lines={2}>
-        {(venue) => <Figures venue={venue} past={past.result} />}
+        {(venue) => <Figures venue={venue} />}
       </Shown>
       <div className="overview-columns">
         <div className="overview-left">

@@ -43,7 +43,7 @@ export default function Time() {
         )}
       </Shown>
       <Shown data={venue} word={word} what="the venue" lines={2}>
-        {(data) => <Figures venue={data} past={null} />}
+        {(data) => <Figures venue={data} />}
       </Shown>
       <div className="overview-columns">
         <div className="overview-left">
