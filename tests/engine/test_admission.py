@@ -329,6 +329,36 @@ def test_ENGN_007_reducing_orders_are_always_admitted(venue: Venue) -> None:
     assert venue.orders("long") == {"half": -5_000, "rest": -5_000}
 
 
+def test_ENGN_007_selling_a_hedge_is_covered_as_any_other() -> None:
+    venue = open_venue()
+    # A long of 1 BTC in coins' contracts, hedged by a short of 1 BTC in USDC's: 1,000 x 100 USD against 10,000 lots.
+    pair = [held(BTC_LINEAR, -10_000, LINEAR_100K), held(BTC_INVERSE, 1_000, INVERSE_100K)]
+    venue.open(AccountRecord("pair", "portfolio", {"USDC": 3_000 * USD}, pair))
+    before = venue.risk("pair")
+    free = before.initial_balance - before.initial_requirement
+    assert free > 0
+    with venue.refuses("ADMT-E06"):  # 1.3 x 15 % of 100,000 would be needed behind what is left
+        venue.order("pair", "unhedge", BTC_LINEAR, 10_000, 100_000.0)
+    assert venue.orders("pair") == {}
+    venue.order("pair", "some", BTC_LINEAR, 500, 100_000.0)  # 0.05 BTC: 975 and costs are there
+    assert venue.risk("pair").initial_balance >= venue.risk("pair").initial_requirement
+    venue.send(OrderCancelled, "pair", "some")
+
+
+def test_ENGN_007_what_is_a_risk_may_be_left_by_a_portfolio_that_lacks_margin() -> None:
+    venue = open_venue()
+    short = [held(BTC_LINEAR, -10_000, LINEAR_100K)]
+    venue.open(AccountRecord("naked", "portfolio", {"USDC": 20_500 * USD}, short))
+    venue.price("BTC", 101_000.0)  # below the initial requirement, above the maintenance one
+    risk = venue.risk("naked")
+    assert risk.initial_balance < risk.initial_requirement
+    with venue.refuses("ADMT-E06"):
+        venue.order("naked", "more", BTC_LINEAR, -1, 101_000.0)
+    for lots in (1, 5_000, 10_000):
+        venue.order("naked", "less", BTC_LINEAR, lots, 101_000.0)
+        assert venue.orders("naked") == {"less": lots}
+
+
 def test_ENGN_006_isolated_margins_are_covered_by_the_balance(venue: Venue) -> None:
     positions = [held(BTC_LINEAR, 1, LINEAR_100K, 600), held(ETH_LINEAR, 1, 40_000_000, 500)]
     with venue.refuses("ADMT-E06"):

@@ -34,7 +34,8 @@ def check_order_placed(engine: Engine, event: OrderPlaced | OrderReserved) -> No
     """Raise unless no restriction is in its way, and it fits its limits and is covered, or only reduces.
 
     An order reduces when all resting orders of its side together do not go through zero: such an
-    order is admitted whatever the margin, and on a protected asset too.
+    order is admitted whatever the margin, and on a protected asset too; in a portfolio unit only where it
+    leaves no more missing than now, since a position that hedges another is no risk to be rid of.
     """
     slot = traded_instrument(engine, event, event.instrument)
     unit = open_trading_unit(engine, event, "account", event.account, event.instrument)
@@ -54,8 +55,7 @@ def check_order_placed(engine: Engine, event: OrderPlaced | OrderReserved) -> No
     if engine.controls.restrictions:
         check_unrestricted(engine, event, slot, event.account, reduces=reduces)
     if reduces:
-        is_portfolio = FULL_MODES[int(book.mode[row])] == "portfolio"
-        if is_portfolio and isinstance(event, OrderReserved):
+        if FULL_MODES[int(book.mode[row])] == "portfolio":
             _check_hedge_kept(engine, event, unit, slot, price_mark)
         return
     if isinstance(event, OrderReserved):
@@ -88,17 +88,17 @@ def _reduces(held: int, same_side: int) -> bool:
 
 
 def _check_hedge_kept(
-    engine: Engine, event: OrderReserved, unit: str, slot: int, price_mark: int
+    engine: Engine, event: OrderPlaced | OrderReserved, unit: str, slot: int, price_mark: int
 ) -> None:
-    """Raise where a reservation reduces a position and yet leaves more missing than now: it sells a hedge."""
+    """Raise where an order reduces a position and yet leaves more missing than now: it sells a hedge."""
     short = engine.margin_missing_with_order(unit, event.order, slot, event.quantity, price_mark)
     if short <= 0:
         return
     risk = engine.risk_of(unit)
     if short > max(0, risk.initial_requirement - risk.initial_balance):
         refuse(
-            "ADMT-E06", event, "quantity", "a reservation that reduces a hedge is covered as any "
-            f"other; {short} micro-USDC would be missing", "deposit, or reserve a smaller order",
+            "ADMT-E06", event, "quantity", "an order that reduces a hedge is covered as any "
+            f"other; {short} micro-USDC would be missing", "deposit, or place a smaller order",
         )  # fmt: skip
 
 
