@@ -91,6 +91,42 @@ def _units(venue: Venue, owner: str = "amy") -> list[str]:
     return [name for name in sorted(venue.engine.places) if name.split("/")[0] == owner]
 
 
+@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("mode", MODES)
+def test_UNIT_009_options_traded_at_once_are_those_trades_in_turn(
+    mode: MarginMode, seed: int
+) -> None:
+    venue, draw = _random_venue(seed, mode)
+    names = draw.sample((BTC_CALL, BTC_PUT), draw.randint(0, 2))
+    if seed % 4 == 3:
+        names.append(draw.choice((BTC_LINEAR, BTC_INVERSE)))
+    # The limit is 10^7 lots: every third draw is beyond it, or just within.
+    lots = [draw.choice((-1, 1)) * draw.randint(0, 90) for _ in names]
+    if names and seed % 3 == 0:
+        lots[0] = draw.choice((10**7 - 90, 10**7 + 91, 2 * 10**7)) * draw.choice((-1, 1))
+    for unit in _units(venue):
+        at_once, in_turn = Trial(venue.engine, unit, names), Trial(venue.engine, unit, names)
+        slots = [venue.slot(name) for name in names]
+        before = dict(at_once.positions), list(at_once.balances)
+        is_done = at_once.trade_options(slots, lots)
+        refused = False
+        try:
+            for name, count in zip(names, lots, strict=True):
+                in_turn.trade(name, count)
+        except (InputError, LedgerError):
+            refused = True
+        if is_done:
+            assert not refused
+            assert at_once.positions == in_turn.positions
+            assert at_once.balances == in_turn.balances
+            assert at_once.numbers() == in_turn.numbers()
+        else:
+            assert (
+                refused or len(names) > len({BTC_CALL, BTC_PUT} & set(names)) or mode == "isolated"
+            )
+            assert (at_once.positions, at_once.balances) == before
+
+
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("mode", MODES)
 def test_UNIT_001_an_untouched_trial_is_the_engines_risk(mode: MarginMode, seed: int) -> None:

@@ -13,7 +13,7 @@ what it would settle at.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from copy import copy
 from typing import NamedTuple, Protocol
 
@@ -42,11 +42,11 @@ from steelyard.margin.twin import close_cost_twin, usd_ceil_twin
 from steelyard.marks import MarketState
 from steelyard.marks.settlement import accrue_settlement
 from steelyard.marks.update import remark_perpetuals
-from steelyard.quantities import PPM, InvariantError, ceil_div
+from steelyard.quantities import PPM, UNITS_MAX, InvariantError, ceil_div
 from steelyard.terms import FULL_MODES, MarginMode, Method
 from steelyard.terms.account import UNIT_SEPARATOR
 from steelyard.terms.instrument import EXPIRY_US_MAX, Instrument
-from steelyard.valuation.columns import ValuationColumns
+from steelyard.valuation.columns import LINEAR_OPTION, ValuationColumns
 from steelyard.valuation.grid import ScenarioColumns
 from steelyard.valuation.revalue import revalue
 from steelyard.valuation.surfaces import VOLATILITY_MAX, refresh_volatilities
@@ -177,9 +177,11 @@ class Trial:
     def book(self) -> OneUnit:
         """Return the unit as it is tried as a book of one row, its market revalued."""
         self._refresh()
-        underlying_of = self.market.underlying_of
+        slots = [*self.positions]
+        owners = self.market.underlying_of[slots].tolist() if slots else []
         rows = sorted(
-            (int(underlying_of[i]), i, lots, cost) for i, (lots, cost) in self.positions.items()
+            (owner, slot, *held)
+            for owner, (slot, held) in zip(owners, self.positions.items(), strict=True)
         )
         return OneUnit(
             self.unit, self.mode_number, self.balances,
@@ -261,6 +263,38 @@ class Trial:
         paid = venue.to_units_up(fee, settlement)
         self._pay(settlement, -paid)
         return paid
+
+    def trade_options(self, slots: Sequence[int], lots: Sequence[int]) -> bool:
+        """Buy lots of many options at their marks, each once and without fees: what `trade` of each in turn does.
+
+        slots: in `market`. False, and nothing is done, where one of them might be refused: then `trade` says which.
+        """
+        self._refresh()
+        market, positions = self.market, self.positions
+        at = np.array(slots, np.int64)
+        is_free = self.columns.kind[at] >= LINEAR_OPTION
+        is_free &= market.has_mark[at] & ~market.is_settled[at]
+        if self.mode_number == ISOLATED or not is_free.all():
+            return False
+        terms = [market.instruments[slot] for slot in slots]
+        totals = [positions.get(slot, (0, 0))[0] + n for slot, n in zip(slots, lots, strict=True)]
+        if any(abs(n) > t.position_limit for n, t in zip(totals, terms, strict=True)):
+            return False
+        marks, fines = market.mark_units[at].tolist(), self.columns.fine_per_unit[at].tolist()
+        balances = list(self.balances)
+        for settlement, n, mark, fine in zip(
+            market.settlement_of[at].tolist(), lots, marks, fines, strict=True
+        ):
+            balances[settlement] += -n * mark // fine
+            if abs(balances[settlement]) > UNITS_MAX:
+                return False
+        self.balances = balances
+        for slot, total in zip(slots, totals, strict=True):
+            if total:
+                positions[slot] = total, 0
+            else:
+                positions.pop(slot, None)
+        return True
 
     def leave_out(self, instruments: Iterable[str] | None = None) -> None:
         """Take positions, and orders in them, away without a trade: the named ones, or all."""

@@ -9,6 +9,7 @@ import pytest
 
 from steelyard.engine.engine import Engine
 from steelyard.quantities.errors import SteelyardError
+from steelyard.service.answers import units
 from steelyard.service.answers.engine_desk import EngineDesk
 from steelyard.terms import AccountRecord, load_method
 from tests.service.answers.unit_desks import HANDLERS, MARK, answer, open_desk
@@ -101,15 +102,18 @@ def test_UNIT_033_greeks_are_sums_by_underlying(opened: tuple[Venue, EngineDesk]
     assert inverse.delta == pytest.approx(-30_000 / 100_000.0, rel=1e-9)
 
 
+@pytest.mark.parametrize("at_once_pays", [1, 8])
 @pytest.mark.parametrize(("unit", "sizes"), [
     ("writer", {BTC_CALL: 1.0, BTC_LINEAR: -0.25, BTC_INVERSE: 20_000, ETH_LINEAR: -1.5}),
+    ("writer", {BTC_PUT: 2.0, BTC_CALL: -1.5}),
     ("crosser", {BTC_PUT: -0.2, BTC_LINEAR: 1.0}),
     (f"loner/{BTC_LINEAR}", {BTC_LINEAR: -0.4}),
     (f"loner/{BTC_INVERSE}", {BTC_INVERSE: 10_000}),
 ])  # fmt: skip
 def test_UNIT_034_a_simulation_is_what_the_engine_says_after_the_fills(
-    unit: str, sizes: dict[str, float]
+    unit: str, sizes: dict[str, float], at_once_pays: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(units, "AT_ONCE_PAYS", at_once_pays)
     venue, desk = open_desk()
     venue.parameter("liquidation.taker_fee_ppm", "0")
     found = answer("private/simulate_portfolio", desk, account=unit, simulated_positions=sizes)

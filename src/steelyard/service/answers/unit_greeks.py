@@ -5,7 +5,7 @@ While a settlement average runs, they are those of the part that still moves, as
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,6 @@ from steelyard.valuation.surfaces import YEAR_US
 
 Floats = NDArray[np.float64]
 NAMES = ("delta_total", "options_delta", "options_gamma", "options_vega", "options_theta")
-_OF_OPTIONS = range(1, len(NAMES))
 _KEPT = [1, 1, 2, 3, 4]  # of price, delta, gamma, vega, theta, vanna, volga
 
 
@@ -72,28 +71,33 @@ def _of_options(
     return values[_KEPT] * share
 
 
-def sums_of_unit(trial: Trial, greeks: Floats, gone: Iterable[int] = ()) -> Sums:
+def sums_of_unit(trial: Trial, greeks: Floats, gone: Sequence[int] = ()) -> Sums:
     """Return the Greeks of a unit's positions by underlying.
 
     greeks: of all instruments, (instruments, 5); gone: slots that `projected` leaves out.
     """
     market = trial.market
     slots = sorted(trial.positions)
-    rows = greeks[slots].tolist() if slots else []
-    left = frozenset(gone)
-    amounts: dict[str, list[float]] = {}
-    later: dict[str, float] = {}
-    for slot, unit in zip(slots, rows, strict=True):
-        terms = market.instruments[slot]
-        size = trial.positions[slot][0] / 10**terms.lot_exponent
-        total = amounts.get(terms.underlying)
-        if total is None:
-            total = amounts[terms.underlying] = [0.0] * len(NAMES)
-            later[terms.underlying] = 0.0
-        total[0] += size * unit[0]
-        if terms.is_option:
-            for k in _OF_OPTIONS:
-                total[k] += size * unit[k]
-        if slot not in left:
-            later[terms.underlying] += size * unit[0]
-    return Sums([*amounts], [*amounts.values()], [*later.values()])
+    if not slots:
+        return Sums([], [], [])
+    own = np.array(slots, np.int64)
+    lots = np.array([trial.positions[slot][0] for slot in slots], np.float64)
+    values = (lots / market.lots_per_unit[own])[:, None] * greeks[own]
+    values[trial.columns.kind[own] < LINEAR_OPTION, 1:] = 0.0
+    left_out = frozenset(gone)
+    stays = np.array([slot not in left_out for slot in slots])
+    underlying = market.underlying_of[own]
+    names, amounts, later = [], [], []
+    for asset in dict.fromkeys(underlying.tolist()):
+        rows = underlying == asset
+        names.append(market.assets[asset].name)
+        amounts.append(_in_order(values[rows]).tolist())
+        left = values[rows & stays, :1]
+        later.append(float(_in_order(left)[0]) if len(left) else 0.0)
+    return Sums(names, amounts, later)
+
+
+def _in_order(values: Floats) -> Floats:
+    """Return the sums of columns, added from the first row to the last: the same on every machine."""
+    found: Floats = np.cumsum(values, axis=0)[-1]
+    return found

@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
+import numpy as np
 
 from steelyard.decisions import STATE_NAMES
 from steelyard.engine.curing import quantity_of
@@ -27,9 +28,11 @@ from steelyard.service.answers.sizes import Simulated, sizes_of
 from steelyard.service.answers.unit_greeks import Floats, greeks_of_slots
 from steelyard.terms import Instrument, Method
 from steelyard.terms.account import owner_of
+from steelyard.valuation.columns import LINEAR_OPTION
 
 MICRO = 1_000_000
 LOTS_BEYOND = 2**62
+AT_ONCE_PAYS = 8  # options; fewer are as quickly traded one by one
 
 
 class Units:
@@ -173,12 +176,30 @@ def simulated(scope: UnitScope, positions: Simulated | None, *, is_added: bool =
     if not is_added:
         trial.leave_out()
     market = trial.market
-    for name, size in sizes:
+    for name, size in sizes[_traded_at_once(trial, sizes) :]:
         terms = market.instruments[market.instrument_slots[name]]
         lots = lots_of(terms, size, f"simulated_positions.{name}")
         if lots:
             trial.trade(name, lots)
     return trial
+
+
+def _traded_at_once(trial: Trial, sizes: list[tuple[str, float]]) -> int:
+    """Trade all options that come first in one go; return how many, 0 where one of them might be refused."""
+    market = trial.market
+    slots = [market.instrument_slots[name] for name, _ in sizes]
+    is_option = trial.columns.kind[slots] >= LINEAR_OPTION if slots else np.zeros(0, np.bool_)
+    count = len(slots) if is_option.all() else int(is_option.argmin())
+    if count < AT_ONCE_PAYS:
+        return 0
+    scale = market.lots_per_unit[slots[:count]]
+    wanted = np.array([size for _, size in sizes[:count]])
+    counts = wanted * scale
+    lots = np.rint(counts)
+    # What `lots_of` asks of each; not a number is neither.
+    if not (np.abs(counts) < LOTS_BEYOND).all() or (lots / scale != wanted).any():
+        return 0
+    return count if trial.trade_options(slots[:count], [int(n) for n in lots.tolist()]) else 0
 
 
 def lots_of(terms: Instrument, size: float, field: str) -> int:
