@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from steelyard.decisions import STATE_NAMES
 from steelyard.margin import RiskColumns
+from steelyard.service.channels.digits import json_of
 from steelyard.service.channels.payloads import AccountsData
 from steelyard.service.channels.publisher import Mark, Publisher
 from steelyard.service.host.scene import Scene
@@ -73,21 +74,25 @@ class AccountsPublisher(Publisher[AccountsState]):
         rows = np.flatnonzero(differs)
         if not len(rows):
             return None
-        return _data(state, mark, known, rows.tolist(), state.columns[:, rows])
+        is_all = len(rows) == count
+        chosen = state.columns if is_all else state.columns[:, rows]
+        return _data(state, mark, known, rows, chosen)
 
 
 def _data(
-    state: AccountsState, mark: Mark, first: int, rows: list[int] | None, columns: NDArray[np.int64]
-) -> AccountsData:
+    state: AccountsState, mark: Mark, first: int, rows: NDArray[np.int64] | None,
+    columns: NDArray[np.int64],
+) -> AccountsData:  # fmt: skip
+    """Return the payload, its columns of numbers as JSON already."""
     units = state.units
-    named: dict[str, Any] = dict(zip(FIELDS, columns.tolist(), strict=True))
+    named: dict[str, Any] = dict(zip(FIELDS, map(json_of, columns), strict=True))
+    named["rows"] = None if rows is None else json_of(rows)
     return AccountsData(
         **mark.head(),
         states=list(STATE_NAMES),
         units=units.names[first : columns_of(state)],
         owners=units.owners[first : columns_of(state)],
         modes=units.modes[first : columns_of(state)],
-        rows=rows,
         **named,
     )
 
