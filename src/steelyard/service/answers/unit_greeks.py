@@ -6,22 +6,27 @@ While a settlement average runs, they are those of the part that still moves, as
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numba import types
 from numpy.typing import NDArray
 
 from steelyard.engine.trial import Trial
+from steelyard.margin.methods.core.scan import COLUMN, INTS, LONGS, OUT, OUT2, TABLE
 from steelyard.marks import MarketState
 from steelyard.marks.settlement import LOOK_AHEAD_US
 from steelyard.service.answers.rows import Sums
 from steelyard.terms import Method
 from steelyard.valuation.columns import INVERSE_PERPETUAL, LINEAR_OPTION, ValuationColumns
+from steelyard.valuation.compiled import kernel
 from steelyard.valuation.greeks import fill_greeks
 from steelyard.valuation.settlement_window import variable_part
 from steelyard.valuation.surfaces import YEAR_US
 
 Floats = NDArray[np.float64]
 NAMES = ("delta_total", "options_delta", "options_gamma", "options_vega", "options_theta")
+KINDS = types.Array(types.int8, 1, "C", readonly=True)
 _KEPT = [1, 1, 2, 3, 4]  # of price, delta, gamma, vega, theta, vanna, volga
 
 
@@ -44,7 +49,7 @@ def greeks_of_slots(
     options = np.flatnonzero(kind >= LINEAR_OPTION)
     if len(options):
         found[:, options] = _of_options(market, columns, method, own[options])
-    return found.T
+    return np.ascontiguousarray(found.T)
 
 
 def _of_options(
@@ -71,6 +76,27 @@ def _of_options(
     return values[_KEPT] * share
 
 
+@kernel(types.void(LONGS, COLUMN, LONGS, COLUMN, INTS, KINDS, TABLE, OUT2, OUT))
+def _fill_sums(
+    own: Any, lots: Any, left_out: Any, lots_per_unit: Any, underlying_of: Any, kind: Any,
+    greeks: Any, sums: Any, later: Any,
+) -> None:  # fmt: skip
+    """Add the Greeks of positions to their underlying's row of `sums`, from the first slot to the last."""
+    for p in range(own.shape[0]):
+        slot = own[p]
+        asset = underlying_of[slot]
+        size = lots[p] / lots_per_unit[slot]
+        sums[asset, 0] += size * greeks[slot, 0]
+        if kind[slot] >= LINEAR_OPTION:
+            for k in range(1, greeks.shape[1]):
+                sums[asset, k] += size * greeks[slot, k]
+        is_left = True
+        for g in range(left_out.shape[0]):
+            is_left = is_left and left_out[g] != slot
+        if is_left:
+            later[asset] += size * greeks[slot, 0]
+
+
 def sums_of_unit(trial: Trial, greeks: Floats, gone: Sequence[int] = ()) -> Sums:
     """Return the Greeks of a unit's positions by underlying.
 
@@ -82,22 +108,13 @@ def sums_of_unit(trial: Trial, greeks: Floats, gone: Sequence[int] = ()) -> Sums
         return Sums([], [], [])
     own = np.array(slots, np.int64)
     lots = np.array([trial.positions[slot][0] for slot in slots], np.float64)
-    values = (lots / market.lots_per_unit[own])[:, None] * greeks[own]
-    values[trial.columns.kind[own] < LINEAR_OPTION, 1:] = 0.0
-    left_out = frozenset(gone)
-    stays = np.array([slot not in left_out for slot in slots])
-    underlying = market.underlying_of[own]
-    names, amounts, later = [], [], []
-    for asset in dict.fromkeys(underlying.tolist()):
-        rows = underlying == asset
-        names.append(market.assets[asset].name)
-        amounts.append(_in_order(values[rows]).tolist())
-        left = values[rows & stays, :1]
-        later.append(float(_in_order(left)[0]) if len(left) else 0.0)
-    return Sums(names, amounts, later)
-
-
-def _in_order(values: Floats) -> Floats:
-    """Return the sums of columns, added from the first row to the last: the same on every machine."""
-    found: Floats = np.cumsum(values, axis=0)[-1]
-    return found
+    left_out = np.array([*gone], np.int64)
+    sums, later = np.zeros((len(market.assets), len(NAMES))), np.zeros(len(market.assets))
+    _fill_sums(
+        own, lots, left_out, market.lots_per_unit, market.underlying_of,
+        trial.columns.kind, greeks, sums, later,
+    )  # fmt: skip
+    held = [*dict.fromkeys(market.underlying_of[own].tolist())]
+    return Sums(
+        [market.assets[asset].name for asset in held], sums[held].tolist(), later[held].tolist()
+    )
