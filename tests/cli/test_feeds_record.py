@@ -10,9 +10,14 @@ from typing import Any, ClassVar
 
 import pytest
 
+from steelyard.book import INSURANCE_FUND
 from steelyard.cli import feeds_board, feeds_record
 from steelyard.cli.feeds_board import Board
 from steelyard.cli.feeds_record import replay_recording
+from steelyard.cli.serve_market import Driven, driven
+from steelyard.cli.serve_options import with_options
+from steelyard.publish import Tally
+from steelyard.service.config import parse_config
 from steelyard.terms import load_method
 from steelyard.ticks import encode_event
 from steelyard.ticks.events import Event, TimeTick
@@ -174,6 +179,44 @@ def test_FCLI_041_ctrl_c_ends_it_with_a_report_and_a_snapshot(
     assert threading.active_count() <= before
     again = steelyard(*here, "replay", tmp_path / "live.journal", "--verify", "--json")
     assert again.answer["state_hash"] == done.answer["state_hash"]
+
+
+def test_FCLI_043_a_service_goes_on_with_the_journal_of_live_feeds(
+    here: Fixtures, tmp_path: Path
+) -> None:
+    def begun(servers: Any) -> Driven:
+        feeds = document(tmp_path, servers)
+        text = f'[market]\nkind = "live"\nfeeds = "{feeds}"\n[accounts]\nsource = "population:50"\n'
+        return driven(
+            with_options(parse_config(text, {}), journal=tmp_path / "v.journal"), said.append
+        )
+
+    def known(engine: Any) -> tuple[Any, ...]:
+        market = engine.market
+        fund = engine.balance(INSURANCE_FUND, 0)
+        return list(market.assets), list(market.instruments), sorted(engine.places), fund
+
+    said: list[str] = []
+    with served(**venues()) as servers:
+        first = begun(servers)
+        first.close()
+        first.journaled.snapshot()
+        first.journaled.close()
+        again = begun(servers)
+        again.close()
+        engine = again.journaled.engine
+        assert engine.seq > first.journaled.engine.seq
+        assert known(engine) == known(first.journaled.engine)
+        assert engine.balance(INSURANCE_FUND, 0) > 0
+        assert engine.market.index_price(1) > 0.0
+        assert engine.market.time_us > first.journaled.engine.market.time_us
+        assert vars(again.tally) == vars(Tally())  # the host reads what was, from the journal
+        again.journaled.snapshot()
+        again.journaled.close()
+    assert any("going on with" in line for line in said)
+    assert sum("generating" in line for line in said) == 1
+    replayed = steelyard(*here, "replay", tmp_path / "v.journal", "--verify", "--json")
+    assert replayed.code == 0, replayed.err
 
 
 def test_FCLI_042_without_a_price_it_ends_as_stale_and_options_of_recordings_are_refused(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from steelyard.cli.feeds_board import (
@@ -15,11 +15,12 @@ from steelyard.cli.feeds_board import (
 )
 from steelyard.cli.feeds_record import new_recording
 from steelyard.cli.session import Session, Step, journal_path
-from steelyard.engine import create_engine
+from steelyard.engine import Engine, create_engine
+from steelyard.engine.recovery import JournaledEngine
 from steelyard.feeds import read_accounts
 from steelyard.feeds.live.config import FeedsConfig, refused
 from steelyard.feeds.live.connection import ConnectionRules
-from steelyard.feeds.live.listing import IDLE_LAG_US, LiveListing
+from steelyard.feeds.live.listing import IDLE_LAG_US, ORIGIN, LiveListing, Past
 from steelyard.feeds.live.oracles.runners import oracle_runners
 from steelyard.feeds.live.tape import FrameLog, TapedDriver
 from steelyard.feeds.live.threaded import LiveFeeds
@@ -129,6 +130,15 @@ class LiveSession(Session):
             self.by_name |= {each.name: each for each in event.instruments}
         self.rates = quote_rates(self.engine.market, self._quotes)
 
+    @contextmanager
+    def closed_on_failure(self) -> Iterator[None]:
+        """Close the journal where what is done with it fails."""
+        try:
+            yield
+        except BaseException:
+            self.journaled.close()
+            raise
+
     def finish(self) -> bytes:
         """End the connections, then as every session."""
         self.stack.close()
@@ -146,18 +156,22 @@ def live_session(
     for_seconds: float | None,
     record: Path | None,
     say: Callable[[str], None],
+    *,
+    gone_on: JournaledEngine | None = None,
 ) -> LiveSession:
     """Return a prepared session over live feeds; its connections live until `finish`.
 
+    gone_on: an engine with a past, which keeps its journal, method, fund and accounts.
     Errors: FCLI, LIVE, PYTH-E08, CHLK-E04, and those of accounts.
     """
     parse_accounts_argument(accounts)
-    terms = load_method(method)
+    terms = load_method(method) if gone_on is None else gone_on.engine.method
+    past = None if gone_on is None else past_of(gone_on.engine, clock_us())
     config = read_document(path, terms)
     if not config.perpetuals:
         raise refused("FCLI-E04", "there is no perpetual", "accounts hold perpetuals of the document",
                       "add a [[perpetuals]] table for every instrument to list", table="perpetuals", field="asset")  # fmt: skip
-    listing = LiveListing(config, wait_us=LISTING_WAIT_US)
+    listing = LiveListing(config, wait_us=LISTING_WAIT_US, past=past)
     runners = oracle_runners(config, path.parent)
     sessions: list[LiveSession] = []
     with ExitStack() as stack:
@@ -176,23 +190,36 @@ def live_session(
         for_us = int(for_seconds * 1e6) if for_seconds is not None else None
         market = LiveMarket(feeds, listing, for_us)
         market.opening()
-        where = journal_path(journal, "steelyard-live", "live")
+        journaled = gone_on or create_engine(
+            journal_path(journal, "steelyard-live", "live"), terms, shards
+        )
         session = LiveSession(
-            create_engine(where, terms, shards), market, market.start_us, market.end_us,
-            has_clock=True, config=config,
-        )  # fmt: skip
+            journaled, market, market.start_us, market.end_us, has_clock=True, config=config
+        )
         sessions.append(session)
-        try:
+        session.by_name |= listing.instruments
+        with session.closed_on_failure():
             session.open_market()
-            session.fund(insurance_fund_usd)
-            given = _accounts(session, listing, accounts, seed, say)
-            say(f"loading {len(given):,} accounts")
-            session.load(given)
-        except BaseException:
-            session.journaled.close()
-            raise
+            if gone_on is None:
+                session.fund(insurance_fund_usd)
+                _load(session, listing, accounts, seed, say)
         session.stack = stack.pop_all()
     return session
+
+
+def past_of(engine: Engine, now_us: int) -> Past:
+    """Return what an engine has that is to go on now. Errors: FCLI-E08 for one that is ahead of the clock."""
+    market = engine.market
+    if market.time_us > now_us:
+        raise refused(
+            "FCLI-E08", f"the journal ends {(market.time_us - now_us) / 1e6:,.0f} s from now",
+            "time goes forward", "begin another journal, or set the clock right",
+        )  # fmt: skip
+    return Past(
+        {asset.name: asset for asset in market.assets},
+        {terms.name: terms for terms in market.instruments},
+        engine.origin_seqs.get(ORIGIN, 0), market.time_us,
+    )  # fmt: skip
 
 
 def _log(stack: ExitStack, config: FeedsConfig, path: Path, folder: Path | None) -> FrameLog | None:
@@ -202,6 +229,19 @@ def _log(stack: ExitStack, config: FeedsConfig, path: Path, folder: Path | None)
     writer = new_recording(folder, path)
     stack.callback(writer.close)
     return FrameLog(config, writer.write)
+
+
+def _load(
+    session: LiveSession,
+    listing: LiveListing,
+    accounts: str,
+    seed: int,
+    say: Callable[[str], None],
+) -> None:
+    """Load the accounts of a new journal."""
+    given = _accounts(session, listing, accounts, seed, say)
+    say(f"loading {len(given):,} accounts")
+    session.load(given)
 
 
 def _accounts(

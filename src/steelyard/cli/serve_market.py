@@ -81,27 +81,35 @@ def _of_session(session: Session, title: str, speed: float) -> Driven:
 def _live(config: ServeConfig, say: Say) -> Driven:
     from steelyard.cli.run_live import live_session
 
-    session = live_session(
-        Path(config.market.feeds), config.accounts.source, config.accounts.seed, config.engine.shards,
-        _new_journal(config), _method(config), config.engine.insurance_fund_usd, None, None, say,
-    )  # fmt: skip
+    gone_on = _gone_on(config, say)
+    try:
+        session = live_session(
+            Path(config.market.feeds), config.accounts.source, config.accounts.seed,
+            config.engine.shards, _new_journal(config) if gone_on is None else None, _method(config),
+            config.engine.insurance_fund_usd, None, None, say, gone_on=gone_on,
+        )  # fmt: skip
+    except BaseException:
+        if gone_on is not None:
+            gone_on.close()
+        raise
 
     def play(host: Host) -> AsyncIterator[Event]:
         host.observe(lambda step: session.noted(step.event) if step.error is None else None)
         return from_thread(session.events(), host.next_joined_seq)
 
     title = config.engine.title or "live venue"
-    return Driven(session.journaled, title, session.tally, play, None, session.stack.close)
+    # What an engine met before is read from its journal by the host, which a blank tally asks for.
+    tally = session.tally if gone_on is None else Tally()
+    return Driven(session.journaled, title, tally, play, None, session.stack.close)
 
 
 def _undriven(config: ServeConfig, say: Say) -> Driven:
     """Return an engine that only takes what is sent to it: a new one, or the one of a journal."""
     path = Path(config.engine.journal) if config.engine.journal else None
     title = config.engine.title or "venue"
-    if path is not None and path.exists():
-        say(f"going on with {path}")
-        opened = open_engine(path, config.engine.shards)
-        return Driven(opened, title, Tally())
+    gone_on = _gone_on(config, say)
+    if gone_on is not None:
+        return Driven(gone_on, title, Tally())
     if config.accounts.source not in ("", "none"):
         raise InputError(
             "SERV-E06", f"accounts come from {config.accounts.source!r}, and nothing is listed yet",
@@ -116,8 +124,18 @@ def _undriven(config: ServeConfig, say: Say) -> Driven:
     )
 
 
+def _gone_on(config: ServeConfig, say: Say) -> JournaledEngine | None:
+    """Return the engine of the journal that is there, None where none is. Errors: JOUR."""
+    path = Path(config.engine.journal) if config.engine.journal else None
+    if path is None or not path.exists():
+        return None
+    opened = open_engine(path, config.engine.shards)
+    say(f"going on with {path}, at event {opened.engine.seq:,}: its method, fund and accounts stay")
+    return opened
+
+
 def _new_journal(config: ServeConfig) -> Path:
-    """Return where a new journal goes. Errors: SERV-E06 where one is, since such a market begins anew."""
+    """Return where a new journal goes. Errors: SERV-E06 where one is, since a market of the past begins anew."""
     path = Path(config.engine.journal) if config.engine.journal else None
     if path is not None and path.exists():
         raise InputError(

@@ -52,7 +52,7 @@ class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class EngineSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The engine. journal: a new file; one that is there is gone on with, where no market drives."""
+    """The engine. journal: a new file; one that is there is gone on with by live feeds, and where no market drives."""
 
     title: str = ""
     journal: str = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from steelyard.cli.run_live import past_of
 from steelyard.engine import Engine
 from steelyard.feeds.live.config import (
     BookRow,
@@ -92,6 +93,50 @@ def test_FCLI_050_an_asset_is_listed_once_all_of_its_sources_have_spoken() -> No
     for event in out:
         engine.submit(event)
     assert engine.market.index_price(engine.market.asset_slots["BTC"]) == 60_050.0
+
+
+def prices_of_both(at_us: int, price: float) -> list[Event]:
+    return [tick(at_us, "a", "BTC", price), tick(at_us + 1, "b", "BTC", price)]
+
+
+def test_FCLI_056_an_engine_that_goes_on_keeps_what_it_has_listed() -> None:
+    rows = config(sources=config().sources[:2])
+    engine = Engine(load_method(None))
+    for event in LiveListing(rows).take(listed(rows) + prices_of_both(START_US, 60_000.0)):
+        engine.submit(event)
+    before = engine.market.assets[1], dict(engine.market.instrument_slots)
+    # A day later at a tenth of the price, which alone would choose other scales; and one contract more.
+    later = START_US + 86_400 * SECOND_US
+    more = msgspec.structs.replace(
+        rows, perpetuals=[*rows.perpetuals, PerpetualRow("BTC", is_inverse=True, contract_usd=100)]
+    )
+    past = past_of(engine, later)
+    assert (past.seq, past.time_us) == (engine.origin_seqs["live"], engine.market.time_us)
+    out = list(
+        LiveListing(more, past=past).take(listed(more, later) + prices_of_both(later, 6_000.0))
+    )
+    assert names(out) == ["SourceListed", "SourceListed", "InstrumentsListed", "PriceBatch"]
+    assert isinstance(out[2], InstrumentsListed)
+    assert [each.name for each in out[2].instruments] == ["BTC-PERPETUAL"]
+    for event in out:
+        engine.submit(event)
+    assert engine.market.assets[1] == before[0]
+    assert engine.market.instrument_slots == before[1] | {"BTC-PERPETUAL": len(before[1])}
+    assert engine.market.index_price(1) == 60_000.0  # so large a jump has to hold first
+    again = past_of(engine, later + 5)
+    changed = msgspec.structs.replace(
+        more, perpetuals=[*rows.perpetuals, PerpetualRow("BTC", is_inverse=True, contract_usd=10)]
+    )
+    with pytest.raises(InputError) as other:
+        list(
+            LiveListing(changed, past=again).take(
+                listed(changed, later) + prices_of_both(later + 2, 6_000.0)
+            )
+        )
+    assert (other.value.code, other.value.where["field"]) == ("FCLI-E08", "contract_usd")
+    with pytest.raises(InputError) as ahead:
+        past_of(engine, START_US)
+    assert ahead.value.code == "FCLI-E08"
 
 
 def test_FCLI_051_after_the_wait_those_that_spoke_are_enough_and_the_late_one_follows() -> None:

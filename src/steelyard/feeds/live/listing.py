@@ -3,7 +3,8 @@
 The scales of an asset are chosen from a price, so what its sources say is held back (the last word of each)
 until all of them have spoken, or a while has passed and some have; then the asset, its sources, its
 perpetuals and what was held back follow each other. A currency that others quote in is listed at once, at
-the scale of 1 USD. All events leave with one origin, rising numbers and times that never fall, and with a
+the scale of 1 USD. For an engine that goes on (`Past`) what it has listed keeps its scales and is not listed
+again, but for sources, whose terms are those of the document. All events leave with one origin, rising numbers and times that never fall, and with a
 TimeTick for every whole second that passed. The same events in give the same events out.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from statistics import median
+from typing import NamedTuple
 
 import msgspec
 
@@ -43,17 +45,33 @@ IDLE_LAG_US = 250_000
 """Without events a second is told this long after it ended: none of its events is on its way then."""
 
 
+class Past(NamedTuple):
+    """What an engine that goes on has already.
+
+    assets, instruments: by name. seq: the last number of the origin `live`. time_us: the engine's time.
+    """
+
+    assets: dict[str, Asset]
+    instruments: dict[str, Instrument]
+    seq: int = 0
+    time_us: int = 0
+
+
 class LiveListing:
     """Holds back what belongs to assets that cannot be listed yet, and passes on the rest.
 
-    wait_us: after so long an asset is listed with the sources that have spoken, if any has.
+    wait_us: after so long an asset is listed with the sources that have spoken, if any has. past: of an engine that
+    goes on.
     Errors: FCLI-E04 where a quote currency has no sources, or an instrument is no perpetual of the document.
     """
 
-    def __init__(self, config: FeedsConfig, *, wait_us: int = WAIT_US) -> None:
+    def __init__(
+        self, config: FeedsConfig, *, wait_us: int = WAIT_US, past: Past | None = None
+    ) -> None:
         check_for_engine(config)
         self.config = config
         self.wait_us = wait_us
+        self._past = past or Past({}, {})
         self.assets: dict[str, Asset] = {}
         self.instruments: dict[str, Instrument] = {}
         self._listed_as: dict[str, SourceListed] = {}
@@ -66,8 +84,8 @@ class LiveListing:
             row.quote for row in config.books
         }
         self._began_us = -1
-        self._seq = 0
-        self._time_us = 0
+        self._seq = self._past.seq
+        self._time_us = self._past.time_us
         self._next_second_us = 0
         self._clock_seq = 0
 
@@ -175,18 +193,27 @@ class LiveListing:
                 yield self._stamped(quote)
 
     def _asset(self, name: str, price: float, now_us: int) -> Iterator[Event]:
-        self.assets[name] = asset = USDC if name == ACCOUNTING_ASSET else asset_for(name, price)
-        if name != ACCOUNTING_ASSET:  # an engine knows it from the start
+        known = USDC if name == ACCOUNTING_ASSET else self._past.assets.get(name)
+        self.assets[name] = asset = known or asset_for(name, price)
+        if known is None:  # the accounting asset an engine knows from the start
             yield self._stamped(AssetListed(now_us, ORIGIN, 0, asset))
 
     def _perpetuals(self, name: str, price: float, now_us: int) -> Iterator[Event]:
         rows = [row for row in self.config.perpetuals if row.asset == name]
         plans = [PerpetualPlan(name, row.is_inverse, row.contract_usd) for row in rows]
-        listed = [
-            each.check(self.assets[name] if each.settlement == name else USDC)
-            for each in (plan.listed(price) for plan in plans)
-        ]
-        self.instruments |= {each.name: each for each in listed}
+        listed = []
+        for plan in plans:
+            each = plan.listed(price)
+            known = self._past.instruments.get(each.name)
+            if known is None:
+                listed.append(each.check(self.assets[name] if each.settlement == name else USDC))
+            elif known.contract_usd != each.contract_usd:
+                raise refused(
+                    "FCLI-E08", f"{each.name} has contracts of {known.contract_usd} USD in the journal",
+                    "what is listed keeps its terms", "state the same contract_usd, or begin another journal",
+                    table="perpetuals", field="contract_usd",
+                )  # fmt: skip
+            self.instruments[each.name] = known or each
         if listed:
             yield self._stamped(InstrumentsListed(now_us, ORIGIN, 0, listed))
 
