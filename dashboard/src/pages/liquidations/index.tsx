@@ -63,7 +63,7 @@ export default function Liquidations() {
           {shown.isAsking && map === null
             ? "Working it out in the second process…"
             : map &&
-              `as of event ${count(map.as_of_seq)}, ${instant(map.time_us)}; ${map.held_still}`}
+              `as of event ${count(map.as_of_seq)}, ${instant(map.time_us)}; held still: ${map.held_still}`}
         </p>
       </div>
       <Shown data={map} error={shown.error} again={shown.again} what="the map" lines={14}>
@@ -82,6 +82,20 @@ function Found({ map }: { map: LiquidationMap }) {
         title={`Notional to be liquidated, ${titleOf(map)}`}
         note="USD, by move of the price; each bar is what the last step adds"
       >
+        <p className="legend">
+          <span>
+            <i style={{ background: "var(--series-5)" }} />
+            longs
+          </span>
+          <span>
+            <i style={{ background: "var(--series-1)" }} />
+            shorts
+          </span>
+          <span>
+            <i style={{ background: "var(--series-3)" }} />
+            so far (right)
+          </span>
+        </p>
         <Bars map={map} />
       </Panel>
       <Panel title="Level by level" note="cumulative from here" isFlush>
