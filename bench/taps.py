@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 HEAD_BYTES = 1_024
-CLOSE, PING, PONG, TEXT = 0x88, 0x89, 0x8A, 0x81
+PING, PONG, TEXT = 0x89, 0x8A, 0x81
 _TYPE = re.compile(rb'"type":"(\w+)"')
 _CHANGE = re.compile(rb'"change_id":(\d+),"previous_change_id":(\d+|null)')
 _TIME_US = re.compile(rb'"time_us":(\d+)')
@@ -59,6 +59,15 @@ def masked(opcode: int, body: bytes) -> bytes:
     if size < 126:
         return bytes((opcode, 0x80 | size)) + bytes(4) + body
     return bytes((opcode, 0xFE)) + size.to_bytes(2, "big") + bytes(4) + body
+
+
+def upgrade_to(path: str, host: str) -> bytes:
+    """Return the request that opens a WebSocket."""
+    key = base64.b64encode(os.urandom(16)).decode()
+    return (
+        f"GET {path} HTTP/1.1\r\nhost: {host}\r\nupgrade: websocket\r\n"
+        f"connection: upgrade\r\nsec-websocket-key: {key}\r\nsec-websocket-version: 13\r\n\r\n"
+    ).encode()
 
 
 class Tap(asyncio.Protocol):
@@ -166,14 +175,9 @@ async def open_tap(url: str, tally: Tally, proof: Any, channels: list[str]) -> T
     parts = urlsplit(url)
     assert parts.hostname is not None
     assert parts.port is not None
-    key = base64.b64encode(os.urandom(16)).decode()
-    upgrade = (
-        f"GET {parts.path} HTTP/1.1\r\nhost: {parts.netloc}\r\nupgrade: websocket\r\n"
-        f"connection: upgrade\r\nsec-websocket-key: {key}\r\nsec-websocket-version: 13\r\n\r\n"
-    )
     tap = Tap(tally)
     _, opening = await asyncio.get_running_loop().create_connection(
-        lambda: _Opening(tap, upgrade.encode()), parts.hostname, parts.port
+        lambda: _Opening(tap, upgrade_to(parts.path, parts.netloc)), parts.hostname, parts.port
     )
     await opening.done
     granted = await tap.ask("public/auth", proof.params())

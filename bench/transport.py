@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import base64
 import json
 import os
 import subprocess
@@ -25,6 +24,7 @@ from typing import Any
 import msgspec
 
 from bench.machine import ROOT, paired, peer, print_machine, report
+from bench.taps import TEXT, masked, upgrade_to
 
 CONNECTIONS = 16
 DEPTH = 8
@@ -244,15 +244,6 @@ class Talk(asyncio.Protocol):
         return start + 10 + int.from_bytes(held[start + 2 : start + 10], "big")
 
 
-def framed(body: bytes) -> bytes:
-    """Return a message of text as a client sends it, with a mask of zeros."""
-    size = len(body)
-    head = (
-        bytes((0x81, 0x80 | size)) if size < 126 else bytes((0x81, 0xFE)) + size.to_bytes(2, "big")
-    )
-    return head + bytes(4) + body
-
-
 class Server:
     """A server in a process of its own, on a core of its own."""
 
@@ -302,24 +293,19 @@ async def by_socket(server: Server, bodies: list[bytes]) -> list[Talk]:
     loop = asyncio.get_running_loop()
     talks = []
     for _ in range(CONNECTIONS):
-        key = base64.b64encode(os.urandom(16)).decode()
-        upgrade = (
-            f"GET /ws/api/v2 HTTP/1.1\r\nhost: 127.0.0.1:{server.port}\r\nupgrade: websocket\r\n"
-            f"connection: upgrade\r\nsec-websocket-key: {key}\r\nsec-websocket-version: 13\r\n\r\n"
-        )
         _, talk = await loop.create_connection(
-            lambda: Talk([framed(each) for each in bodies], True), "127.0.0.1", server.port
+            lambda: Talk([masked(TEXT, each) for each in bodies], True), "127.0.0.1", server.port
         )
         talk.end_of_frame = lambda held, start: (  # type: ignore[method-assign]
             held.find(b"\r\n\r\n", start) + 4 if held.find(b"\r\n\r\n", start) >= 0 else -1
         )
         talks.append(talk)
-        own, talk.requests = talk.requests, [upgrade.encode()]
+        own, talk.requests = talk.requests, [upgrade_to("/ws/api/v2", f"127.0.0.1:{server.port}")]
         await talk.begin(1, 1)
         del talk.end_of_frame
         grant = {"grant_type": "page_code", "code": server.codes.pop()}
         asked = {"jsonrpc": "2.0", "id": 1, "method": "public/auth", "params": grant}
-        talk.requests = [framed(json.dumps(asked).encode())]
+        talk.requests = [masked(TEXT, json.dumps(asked).encode())]
         await talk.begin(1, 1)
         assert b'"access_token"' in talk.last, talk.last
         talk.requests, talk.sent = own, 0
