@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 from steelyard.cli.feeds_board import (
@@ -130,15 +130,6 @@ class LiveSession(Session):
             self.by_name |= {each.name: each for each in event.instruments}
         self.rates = quote_rates(self.engine.market, self._quotes)
 
-    @contextmanager
-    def closed_on_failure(self) -> Iterator[None]:
-        """Close the journal where what is done with it fails."""
-        try:
-            yield
-        except BaseException:
-            self.journaled.close()
-            raise
-
     def finish(self) -> bytes:
         """End the connections, then as every session."""
         self.stack.close()
@@ -161,12 +152,12 @@ def live_session(
 ) -> LiveSession:
     """Return a prepared session over live feeds; its connections live until `finish`.
 
-    gone_on: an engine with a past, which keeps its journal, method, fund and accounts.
+    gone_on: an engine with a past, which keeps its journal, method, fund and accounts; it stays the caller's to close.
     Errors: FCLI, LIVE, PYTH-E08, CHLK-E04, and those of accounts.
     """
     parse_accounts_argument(accounts)
-    terms = load_method(method) if gone_on is None else gone_on.engine.method
-    past = None if gone_on is None else past_of(gone_on.engine, clock_us())
+    terms = gone_on.engine.method if gone_on else load_method(method)
+    past = past_of(gone_on.engine, clock_us()) if gone_on else None
     config = read_document(path, terms)
     if not config.perpetuals:
         raise refused("FCLI-E04", "there is no perpetual", "accounts hold perpetuals of the document",
@@ -177,10 +168,7 @@ def live_session(
     with ExitStack() as stack:
         log = _log(stack, config, path, record)
         driver = TapedDriver(
-            config,
-            rates=lambda: sessions[0].rates if sessions else {},
-            log=log,
-            rules=DRIVER_RULES,
+            config, rates=lambda: sessions[0].rates if sessions else {}, log=log, rules=DRIVER_RULES
         )
         say(f"connecting to {', '.join(row.venue for row in config.connections)}")
         feeds = LiveFeeds(
@@ -193,16 +181,17 @@ def live_session(
         journaled = gone_on or create_engine(
             journal_path(journal, "steelyard-live", "live"), terms, shards
         )
+        if gone_on is None:  # whoever opened a journal closes it where this fails
+            stack.push(lambda kind, _error, _trace: journaled.close() if kind else None)
         session = LiveSession(
             journaled, market, market.start_us, market.end_us, has_clock=True, config=config
         )
         sessions.append(session)
         session.by_name |= listing.instruments
-        with session.closed_on_failure():
-            session.open_market()
-            if gone_on is None:
-                session.fund(insurance_fund_usd)
-                _load(session, listing, accounts, seed, say)
+        session.open_market()
+        if gone_on is None:
+            session.fund(insurance_fund_usd)
+            _load(session, listing, accounts, seed, say)
         session.stack = stack.pop_all()
     return session
 
