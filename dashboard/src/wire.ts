@@ -49,8 +49,8 @@ export interface AccountView {
  * `accounts.{interval}`: every margin unit, in columns; a change has the rows that changed.
  *
  * units, owners, modes: names of the rows in a snapshot, of the added rows in a change; a unit keeps its
- * row for as long as the numbering runs. The publisher gives columns of numbers as JSON already (`json_of`).
- * rows: which rows the columns are of, null for all of them in order. state: place in `states`. positions: how many. buffer is maintenance_balance less
+ * row for as long as the numbering runs. rows: which rows the columns are of, null for all of them in
+ * order. state: place in `states`. positions: how many. buffer is maintenance_balance less
  * maintenance_requirement; margin ratio the one over the other (below 1 is liquidatable).
  */
 export interface AccountsData {

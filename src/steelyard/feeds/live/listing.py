@@ -4,8 +4,9 @@ The scales of an asset are chosen from a price, so what its sources say is held 
 until all of them have spoken, or a while has passed and some have; then the asset, its sources, its
 perpetuals and what was held back follow each other. A currency that others quote in is listed at once, at
 the scale of 1 USD. For an engine that goes on (`Past`) what it has listed keeps its scales and is not listed
-again, but for sources, whose terms are those of the document. All events leave with one origin, rising numbers and times that never fall, and with a
-TimeTick for every whole second that passed. The same events in give the same events out.
+again, but for sources, whose terms are those of the document. All events leave with one origin, rising numbers
+and times that never fall, and with a TimeTick for every whole second that passed. The same events in give the
+same events out.
 """
 
 from __future__ import annotations
