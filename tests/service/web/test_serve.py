@@ -169,7 +169,8 @@ def test_WEBT_027_a_stop_answers_what_is_in_progress_and_does_not_wait_for_whoev
 
 def test_WEBT_028_the_bench_asks_what_it_says() -> None:
     """The load's own reading of answers and frames, against bytes that are known."""
-    from bench.transport import Talk, framed
+    from bench.taps import TEXT, masked
+    from bench.transport import Talk
 
     answer = b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc"
     assert Talk.end_of_answer(answer * 2, 0) == len(answer)
@@ -177,4 +178,4 @@ def test_WEBT_028_the_bench_asks_what_it_says() -> None:
     assert Talk.end_of_answer(answer[:20], 0) == -1
     assert Talk.end_of_frame(b"\x81\x7e\x01\x00" + b"x" * 256, 0) == 260
     assert Talk.end_of_frame(b"\x81\x03abc" + b"x" * 9, 0) == 5
-    assert framed(b"x" * 200)[:4] == b"\x81\xfe\x00\xc8"
+    assert masked(TEXT, b"x" * 200)[:4] == b"\x81\xfe\x00\xc8"
