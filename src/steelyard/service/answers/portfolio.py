@@ -206,17 +206,19 @@ def _result(context: Context, scope: Scope, levels: Levels) -> Portfolio:
 
 def maps_of(sums: Sums) -> dict[str, Any]:
     """Return the fields of the Greeks: by index name, and their sums where there is one underlying."""
-    pairs = [f"{name.lower()}_usd" for name in sums.underlyings]
+    if len(sums.underlyings) == 1:
+        return _maps_of_one(sums)
+    pairs = [_pair(name) for name in sums.underlyings]
     maps: list[Amounts] = [
         dict(zip(pairs, map(_finite, column), strict=True))
         for column in zip(*sums.amounts, strict=True)
     ] or [{} for _ in GREEKS]
-    is_one = len(pairs) <= 1
+    is_none = not pairs
     return {
-        "delta_total": _total(maps[0]) if is_one else None,
-        "projected_delta_total": _finite(sum(sums.projected)) if is_one else None,
-        "options_delta": _total(maps[1]) if is_one else None,
-        "options_gamma": _total(maps[2]) if is_one else None,
+        "delta_total": _total(maps[0]) if is_none else None,
+        "projected_delta_total": _finite(sum(sums.projected)) if is_none else None,
+        "options_delta": _total(maps[1]) if is_none else None,
+        "options_gamma": _total(maps[2]) if is_none else None,
         "options_vega": _total(maps[3]),
         "options_theta": _total(maps[4]),
         "delta_total_map": maps[0],
@@ -225,6 +227,30 @@ def maps_of(sums: Sums) -> dict[str, Any]:
         "options_vega_map": maps[3],
         "options_theta_map": maps[4],
     }
+
+
+def _maps_of_one(sums: Sums) -> dict[str, Any]:
+    """Return the same of one underlying, as most portfolios have: its amounts are the sums."""
+    pair = _pair(sums.underlyings[0])
+    total, delta, gamma, vega, theta = map(_finite, sums.amounts[0])
+    return {
+        "delta_total": total,
+        "projected_delta_total": _finite(0.0 + sums.projected[0]),
+        "options_delta": delta,
+        "options_gamma": gamma,
+        "options_vega": vega,
+        "options_theta": theta,
+        "delta_total_map": {pair: total},
+        "options_delta_map": {pair: delta},
+        "options_gamma_map": {pair: gamma},
+        "options_vega_map": {pair: vega},
+        "options_theta_map": {pair: theta},
+    }
+
+
+def _pair(underlying: str) -> str:
+    """Return the name of an underlying's index."""
+    return f"{underlying.lower()}_usd"
 
 
 def _finite(value: float) -> float | None:
@@ -325,7 +351,7 @@ def nearest_liquidations(found: Iterable[CriticalPrices]) -> tuple[Amounts, dict
     for each in found:
         if each.reference is None or each.instrument:
             continue
-        pair = f"{each.underlying.lower()}_usd"
+        pair = _pair(each.underlying)
         sides: Sequence[tuple[Any, str]] = [
             (price, name)
             for price, name in (

@@ -8,6 +8,7 @@ is wrong.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from math import isfinite
 from typing import NamedTuple
 
@@ -16,17 +17,18 @@ from numpy.typing import NDArray
 
 from steelyard.margin.methods.core.answering import evaluated
 from steelyard.margin.methods.core.books import Books
+from steelyard.margin.methods.core.machine import carried_out, program_for
 from steelyard.margin.methods.core.rules import checked
-from steelyard.margin.methods.core.what_if import margins
+from steelyard.margin.methods.core.steps import Program
+from steelyard.margin.methods.core.what_if import pays, plain_margins
 from steelyard.quantities.errors import SteelyardError
 from steelyard.service.answers.after import Sizes, filled
 from steelyard.service.answers.desk import Context
-from steelyard.service.answers.merging import IS_GOOD, LATER, LEGS, fill_books
+from steelyard.service.answers.merging import CONTRACTS, PROJECTED, Floats, Room, fill_books
 from steelyard.service.answers.scope import Scope, case_of
-from steelyard.service.answers.tables import GREEKS, Table, counting, reads_marks
+from steelyard.service.answers.tables import Table, counting, reads_marks
 from steelyard.terms.stated import Position, parse_contract
 
-Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 
@@ -50,20 +52,28 @@ class Levels(NamedTuple):
     sums: Sums
 
 
-class Standing(NamedTuple):
+@dataclass(slots=True)
+class Standing:
     """An account in rows of a table, valid for the statement it was read from.
 
-    rows (P,) rising, quantity (P,): its legs; names, stated (S, P): what they state; extras: given amounts.
-    entered: linear positions that state an entry price, with their places among the legs.
+    rows (P,) rising, quantity (P,): its legs; names, stated (S, P): what they state; mark, delta: which of
+    those are marks and deltas, −1 for none; extras: given amounts. entered: linear positions that state an entry
+    price, with their places among the legs. program: of the method for such an account, once it pays; chosen: which
+    of `names` it reads, None for all in their order. rooms: those that nobody is in.
     """
 
     rows: Rows
     quantity: Floats
     names: tuple[str, ...]
     stated: Floats
+    mark: int
+    delta: int
     cash: float
-    extras: dict[str, Floats]
+    extras: dict[str, float]
     entered: dict[str, tuple[Position[float], int]]
+    program: Program | None = None
+    chosen: list[int] | None = None
+    rooms: list[Room] = field(default_factory=list)
 
 
 def levels_of(context: Context, scope: Scope, sizes: Sizes) -> Levels | None:
@@ -76,11 +86,19 @@ def levels_of(context: Context, scope: Scope, sizes: Sizes) -> Levels | None:
         return None
     names, amounts = zip(*sizes, strict=True) if sizes else ((), ())
     try:
-        at = np.array([*map(table.place.__getitem__, names)], np.int64)
+        at = np.fromiter(map(table.place.__getitem__, names), np.int64, len(names))
     except KeyError:
         return None
-    traded = np.array(amounts, np.float64)
-    return _merged(table, standing, at, traded, sizes)
+    if len(at) > len(table.nothing):
+        return None  # a contract is there twice
+    traded = np.fromiter(amounts, np.float64, len(names))
+    # Whoever is given a room is alone in it: threads and answers within answers find another, or a new one.
+    rooms = standing.rooms
+    room = rooms.pop() if rooms else _room(table, standing)
+    try:
+        return _merged(table, standing, room, at, traded, sizes)
+    finally:
+        rooms.append(room)
 
 
 def _table(context: Context, scope: Scope, sizes: Sizes) -> Table | None:
@@ -143,60 +161,89 @@ def _read(context: Context, scope: Scope, table: Table) -> Standing | None:
         if each.entry_price is not None and not table.is_option[table.place[each.instrument]]
     }
     columns = np.array([*stated.values()]).reshape(len(stated), len(rows))
+    places = {name: s for s, name in enumerate(stated)}
     return Standing(
-        rows, books.quantity, tuple(stated), columns, float(books.cash[0]), books.extras, entered
-    )
+        rows, books.quantity, tuple(stated), columns,
+        places["mark_price"] if reads_marks(document) else -1, places.get("stated_delta", -1),
+        float(books.cash[0]), {name: float(each[0]) for name, each in books.extras.items()}, entered,
+    )  # fmt: skip
+
+
+def _room(table: Table, standing: Standing) -> Room:
+    return Room(len(table.value), len(table.underlyings), len(standing.names))
 
 
 def _merged(
-    table: Table, standing: Standing, at: Rows, traded: Floats, sizes: Sizes
+    table: Table, standing: Standing, room: Room, at: Rows, traded: Floats, sizes: Sizes
 ) -> Levels | None:
     """Return the numbers after the trades; None where they are none."""
-    names, stated = standing.names, standing.stated
-    gained = np.zeros(len(at))
+    stated, gained = standing.stated, table.nothing[: len(at)]
     if standing.entered:
+        gained = np.zeros(len(at))
         stated = _filled(table, standing, sizes, gained)
-    room = 2 * (len(standing.rows) + len(at))
-    account, rows = np.empty(room, np.int64), np.empty(room, np.int32)
-    amounts, columns = np.empty(room), np.empty((len(names), room))
-    count, width = len(table.underlyings), len(GREEKS)
-    sums, projected, counts = np.zeros((count, width + 1)), np.zeros(count), np.zeros(3, np.int64)
-    size = len(table.value)
     paid = fill_books(
         standing.rows, standing.quantity, stated, at, traded, gained, table.value, table.is_option,
-        table.is_dated, table.seconds, table.underlying, table.greeks,
-        names.index("mark_price") if reads_marks(table.document) else -1,
-        names.index("stated_delta") if "stated_delta" in names else -1,
-        np.full(size, -1, np.int32), np.full(size, np.nan), account, rows, amounts, columns, sums,
-        projected, counts,
+        table.is_dated, table.seconds, table.underlying, table.greeks, standing.mark, standing.delta,
+        room.order, room.unit, room.starts, room.rows, room.amounts, room.stated, room.sums,
     )  # fmt: skip
-    legs, later, is_good = int(counts[LEGS]), int(counts[LATER]), bool(counts[IS_GOOD])
-    if not is_good or not legs:
+    _, legs, both = room.starts.tolist()
+    if not isfinite(paid) or not legs:
         return None
-    books_count, used = (1, legs) if later == legs else (2, legs + later)
     cash = standing.cash - paid
-    books = Books(
-        books_count, account[:used], rows[:used], amounts[:used], np.full(books_count, cash),
-        {name: columns[s, :used] for s, name in enumerate(names)},
-        {name: np.repeat(column, books_count) for name, column in standing.extras.items()},
-    )  # fmt: skip
-    found = margins(table.prepared, books)
-    equity: float | None = found.equity.item(0)
-    initial, keep = found.initial_requirement.tolist(), found.maintenance_requirement.tolist()
+    (equity, *_), initial, keep = _asked(table, standing, room, 1 if both == 2 * legs else 2, cash)
     if not (isfinite(initial[0]) and isfinite(keep[0]) and isfinite(initial[-1] + keep[-1])):
         return None
-    if equity is not None and not isfinite(equity):
+    known: float | None = equity
+    if not isfinite(equity):
         if table.prepared.rules.is_equity_asked:
             return None
-        equity = None
-    by_underlying = sums.tolist()
-    held = [u for u, row in enumerate(by_underlying) if row[width]]
-    told = Sums(
-        [table.underlyings[u] for u in held],
-        [by_underlying[u][:width] for u in held],
-        [projected.item(u) for u in held],
-    )
-    return Levels(cash, equity, initial[0], keep[0], initial[-1], keep[-1], told)
+        known = None
+    told = Sums([], [], [])
+    for name, sums in zip(table.underlyings, room.sums.tolist(), strict=True):
+        if sums[CONTRACTS]:
+            told.underlyings.append(name)
+            told.amounts.append(sums[:CONTRACTS])
+            told.projected.append(sums[PROJECTED])
+    return Levels(cash, known, initial[0], keep[0], initial[-1], keep[-1], told)
+
+
+def _asked(
+    table: Table, standing: Standing, room: Room, books: int, cash: float
+) -> list[list[float]]:
+    """Return equity and the two requirements of the first, or of both books in a room."""
+    prepared, names = table.prepared, standing.names
+    program = standing.program
+    if program is None and pays(prepared, len(standing.rows)):
+        program = standing.program = program_for(prepared, names, standing.extras)
+        if program is not None and program.stated != names:
+            standing.chosen = [names.index(name) for name in program.stated]
+    if program is None:
+        return _plainly(table, standing, room, books, cash)
+    stated = room.stated if standing.chosen is None else room.stated[standing.chosen]
+    given = [cash if name == "cash" else standing.extras[name] for name in program.account]
+    found = carried_out(
+        prepared, program, room.one if books == 1 else room.starts, room.rows, room.amounts, stated,
+        np.array([[each] * books for each in given]),
+    )  # fmt: skip
+    told: list[list[float]] = found.tolist()
+    return told
+
+
+def _plainly(
+    table: Table, standing: Standing, room: Room, books: int, cash: float
+) -> list[list[float]]:
+    """Return the same by the evaluation of plain columns."""
+    starts = room.starts[: books + 1]
+    used = int(starts[-1])
+    found = plain_margins(
+        table.prepared,
+        Books(
+            books, np.repeat(np.arange(books), np.diff(starts)), room.rows[:used], room.amounts[:used],
+            np.full(books, cash), {name: room.stated[s, :used] for s, name in enumerate(standing.names)},
+            {name: np.full(books, each) for name, each in standing.extras.items()},
+        ),
+    )  # fmt: skip
+    return [column.tolist() for column in found]
 
 
 def _filled(table: Table, standing: Standing, sizes: Sizes, gained: Floats) -> Floats:

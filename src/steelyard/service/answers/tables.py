@@ -48,6 +48,7 @@ class Table:
         self.underlying = instruments.underlying
         self.underlyings = instruments.underlyings
         self.greeks = greeks_of(instruments, counting(document).multiplier)
+        self.nothing = np.zeros(len(self.value))
         self.standings: OrderedDict[Any, Any] = OrderedDict()  # of accounts, kept by `rows`
 
     def keep(self, key: Any, standing: Any) -> None:

@@ -132,7 +132,7 @@ def test_PROG_001_the_program_gives_the_numbers_of_the_evaluation(
 ) -> None:
     held = prepared(method, "BTC")
     some = books(held, 7, 700, stated)
-    assert program_for(held, some) is not None
+    assert program_for(held, some.stated, some.extras) is not None
     same(margins(held, some), plain_margins(held, some))
     same(margins(held, some), plain_margins(held, some))
 
@@ -207,7 +207,7 @@ def test_PROG_007_a_trade_is_added_to_the_leg_held_or_as_a_leg_of_its_own(
 
 def test_PROG_003_without_coins_in_the_market_no_step_is_about_coins() -> None:
     with_coins, without = prepared("derive-pmrm2", "BTC"), prepared("derive-pmrm2")
-    long, short = (program_for(each, books(each, 1, 3, ())) for each in (with_coins, without))
+    long, short = (program_for(each, (), ()) for each in (with_coins, without))
     assert long is not None
     assert short is not None
     assert len(short.code) < len(long.code)
@@ -222,7 +222,7 @@ def test_PROG_004_what_no_step_can_do_is_left_to_the_evaluation() -> None:
     compiled = Compiled(changed)
     held = Prepared(compiled, Instruments(market(), covered(compiled), (), is_single=False))
     some = books(held, 2, 50, ())
-    assert program_for(held, some) is None
+    assert program_for(held, some.stated, some.extras) is None
     same(margins(held, some), plain_margins(held, some))
     assert np.isfinite(margins(held, some).initial_requirement).all()
 

@@ -7,13 +7,15 @@ the bits are the same for any cut into blocks. Its readable twin is `Evaluation`
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numba import types
+from numpy.typing import NDArray
 
 from steelyard.margin.methods.core import steps
-from steelyard.margin.methods.core.books import Books
+from steelyard.margin.methods.core.books import Books, Places
 from steelyard.margin.methods.core.columns import round9_of
 from steelyard.margin.methods.core.features import group_naked_shorts, group_worst_payoff
 from steelyard.margin.methods.core.instruments import Floats
@@ -39,6 +41,7 @@ CODE = types.Array(types.int32, 2, "C", readonly=True)
 TABLE = types.Array(types.float64, 2, "C", readonly=True)
 OUT2 = types.Array(types.float64, 2, "C")
 OUT_LONGS = types.Array(types.int64, 1, "C")
+GIVEN = types.Array(types.float64, 2, "A", readonly=True)  # rows may lie anywhere in a larger table
 GROUP_START, UNIT_START, ACCOUNT_START, FIRST_LEG, UNDER = range(5)
 
 ADD, SUB, MUL, DIV, MIN, MAX = (
@@ -307,7 +310,7 @@ def _width(leg_start: Any, is_single: bool, rows: int) -> int:
 
 @kernel(
     types.void(
-        CODE, COLUMN, types.int64, TABLE, TABLE, TABLE, LONGS, INTS, COLUMN, TABLE, TABLE,
+        CODE, COLUMN, types.int64, TABLE, TABLE, TABLE, LONGS, INTS, COLUMN, GIVEN, GIVEN,
         INTS, INTS, types.boolean, TABLE, COLUMN, COLUMN, COLUMN, COLUMN, FLAGS, FLAGS,
         types.int64, types.boolean, COLUMN, FLAGS, FLAGS, OUT2,
     ),
@@ -376,9 +379,11 @@ def _fill_starts(account: Any, out: Any) -> None:
         out[a] = p
 
 
-def program_for(prepared: Prepared, books: Books) -> steps.Program | None:
-    """Return the program of a prepared method for what some books state; None if there is none."""
-    key = (frozenset(books.stated), frozenset(books.extras))
+def program_for(
+    prepared: Prepared, stated: Iterable[str], extras: Iterable[str]
+) -> steps.Program | None:
+    """Return the program of a prepared method for what some books state and give; None if there is none."""
+    key = (frozenset(stated), frozenset(extras))
     known: dict[Any, steps.Program | None] = prepared.programs
     if key not in known:
         try:
@@ -390,20 +395,33 @@ def program_for(prepared: Prepared, books: Books) -> steps.Program | None:
 
 def outputs_of(prepared: Prepared, books: Books, program: steps.Program) -> Floats:
     """Return the wanted numbers of every account, (3, n): equity and the two requirements."""
-    instruments = prepared.instruments
     leg_start = np.empty(books.size + 1, np.int64)
     _fill_starts(books.account, leg_start)
-    legs = len(books.quantity)
     stated = [books.stated[name] for name in program.stated]
     inputs = [books.cash if name == "cash" else books.extras[name] for name in program.account]
-    outputs = np.empty((len(steps.WANTED), books.size))
+    return carried_out(
+        prepared, program, leg_start, books.instrument, books.quantity,
+        np.array(stated) if stated else np.empty((0, len(books.quantity))), np.array(inputs),
+    )  # fmt: skip
+
+
+def carried_out(
+    prepared: Prepared, program: steps.Program, leg_start: Places, instrument: NDArray[np.int32],
+    quantity: Floats, stated: Floats, inputs: Floats,
+) -> Floats:  # fmt: skip
+    """Return the same of books that are laid out: account k has the legs leg_start[k] to leg_start[k + 1].
+
+    leg_start (n+1,); instrument, quantity: of at least as many legs; stated: a row for each name of
+    program.stated, of the legs; inputs: a row for each name of program.account, of the accounts.
+    """
+    instruments = prepared.instruments
     columns = instruments.columns
+    outputs = np.empty((len(steps.WANTED), len(leg_start) - 1))
     run(
         program.code, program.constants, program.registers, program.of_instruments,
-        program.of_underlyings, program.of_scenarios, leg_start, books.instrument, books.quantity,
-        np.array(stated) if stated else np.empty((0, legs)), np.array(inputs), instruments.group,
-        instruments.underlying, prepared.compiled.is_single, prepared.table, prepared.base,
-        prepared.discount_long, prepared.discount_short, prepared.weight, prepared.folds,
+        program.of_underlyings, program.of_scenarios, leg_start, instrument, quantity, stated, inputs,
+        instruments.group, instruments.underlying, prepared.compiled.is_single, prepared.table,
+        prepared.base, prepared.discount_long, prepared.discount_short, prepared.weight, prepared.folds,
         prepared.is_discounted, len(prepared.scenarios), program.has_rows, columns["strike"],
         columns["is_call"], columns["is_option"], outputs,
     )  # fmt: skip
