@@ -82,11 +82,13 @@ class _Request:
 
     __slots__ = ("address", "desk", "headers", "is_socket", "name", "scope", "service", "time_us")
 
-    def __init__(self, service: Service, scope: Any, headers: _Headers) -> None:
+    def __init__(
+        self, service: Service, headers: _Headers, address: str, scope: Any = None
+    ) -> None:
         self.service = service
         self.scope = scope
         self.headers = headers
-        self.address: str = scope["client"][0] if scope.get("client") else ""
+        self.address = address
         self.name, self.is_socket = "", False
         self.time_us = service.clock()
         self.desk: Desk = service.host.desk
@@ -112,7 +114,8 @@ class Requests:
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Answer one request."""
         headers = _Headers(scope["headers"])
-        request = _Request(self._service, scope, headers)
+        address = scope["client"][0] if scope.get("client") else ""
+        request = _Request(self._service, headers, address, scope)
         refusal = self._guard.check(headers.host, headers.origin)
         if refusal is None and headers.is_twice:
             refusal = not_taken("a header is there twice", "a header is there once", "send it once")
@@ -145,23 +148,25 @@ class Requests:
             return
         await send_answer(send, answer, self._shared(headers))
 
-    def at_once(self, headers: list[Header], body: bytes, address: str) -> Answer | Waiting | None:
-        """Return the answer to a small plain POST, or what is awaited for it; None is the usual way.
-
-        Plain is: a host that is served, no origin, nobody or a token.
-        """
+    def plain(self, headers: list[Header]) -> _Headers | None:
+        """Return what the headers of a plain POST say: a host that is served, no origin, nobody or a token."""
         found = _Headers(headers)
         if found.origin or found.encoding or found.is_twice:
             return None
         header = found.authorization
         if (header and header[:7].lower() != b"bearer ") or self._guard.check(found.host, b""):
             return None
+        return found
+
+    def at_once(self, plain: _Headers, body: bytes, address: str) -> Answer | Waiting:
+        """Return the answer to a small plain POST, or what is awaited for it."""
         service = self._service
-        request = _Request(service, {"client": (address, 0)}, found)
+        request = _Request(service, plain, address)
         session = ANONYMOUS
         try:
-            if header:
-                session = service.proofs.bearer(header.decode("latin-1"), request.time_us, address)
+            if plain.authorization:
+                header = plain.authorization.decode("latin-1")
+                session = service.proofs.bearer(header, request.time_us, address)
             service.charges.body(session, len(body), request.time_us, address)
         except SteelyardError as error:
             return self._faulty(request, error)

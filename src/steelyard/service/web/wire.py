@@ -21,6 +21,7 @@ from websockets.frames import Frame
 from websockets.protocol import State
 
 from steelyard.service.rpc.dispatch import Answer, Waiting
+from steelyard.service.web.heads import Known, known_of
 from steelyard.service.web.settings import Settings
 
 WIRE = "steelyard.wire"
@@ -71,10 +72,11 @@ class Gate:
 class Direct(Protocol):
     """Who answers a small request of JSON-RPC as soon as it is whole."""
 
-    def at_once(
-        self, headers: list[tuple[bytes, bytes]], body: bytes, address: str
-    ) -> Answer | Waiting | None:
-        """Return the answer or what is awaited for it, None to have it asked by the usual way."""
+    def plain(self, headers: list[tuple[bytes, bytes]]) -> Any | None:
+        """Return what headers say, None of a request that goes the usual way."""
+
+    def at_once(self, plain: Any, body: bytes, address: str) -> Answer | Waiting:
+        """Return the answer, or what is awaited for it."""
 
     def telling(self, found: Answer | Waiting) -> Any:
         """Return an application that sends what was found."""
@@ -84,12 +86,14 @@ class GuardedHttp(HttpToolsProtocol):
     """HTTP within bounds. `bounded` makes the class of a server, with its gate and settings.
 
     A small POST of JSON-RPC is answered where it ends, without a task, a scope and a queue of its own, which
-    take as long as a simulation does; but a few at a time, so that a pipeline does not hold the loop.
+    take as long as a simulation does; but a few at a time, so that a pipeline does not hold the loop. Where its
+    head is that of the one before (`heads`), the parser does not read it again.
     """
 
     gate: ClassVar[Gate]
     settings: ClassVar[Settings]
     direct: ClassVar[Direct | None] = None
+    _heads: ClassVar[Heads]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Let a connection in, or refuse it with 503."""
@@ -102,6 +106,11 @@ class GuardedHttp(HttpToolsProtocol):
         self._unread: asyncio.TimerHandle | None = None
         self._body: bytes | None = None
         self._direct_left = 0
+        self._known: Known | None = None
+        self._plain: Any = None
+        self._length = 0
+        self._found: Answer | Waiting | None = None
+        self._idle_since_s = 0.0
         if not self._is_in:
             self._end(503, b"too many connections")
             return
@@ -120,7 +129,12 @@ class GuardedHttp(HttpToolsProtocol):
         """Take bytes, and hold the request they belong to against its bounds."""
         if not self._is_in or self.transport.is_closing():
             return
-        was_in_headers = self._is_open and self._in_headers
+        known = self._known
+        if known is not None and self._is_free():
+            body = known.body_of(data)
+            if body is not None and self._answered_again(known, body):
+                return
+        was_open, was_in_headers = self._is_open, self._is_open and self._in_headers
         self._direct_left = DIRECT_MAX
         super().data_received(data)
         if self._is_upgraded or self.transport.is_closing():
@@ -132,8 +146,51 @@ class GuardedHttp(HttpToolsProtocol):
                 return
         if self._is_open:
             self._watch()
+            return
+        self._unwatch()
+        if self._is_free() and self.timeout_keep_alive_task is None:  # after an empty line
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+        if not was_open and self._plain is not None and self._direct_left == DIRECT_MAX - 1:
+            self._known = known_of(data, self._length, self._plain)
+
+    def _is_free(self) -> bool:
+        """Return whether no request is being read or answered, and what is written goes out."""
+        return not (
+            self._is_open
+            or (self.cycle is not None and not self.cycle.response_complete)
+            or self.flow.write_paused
+        )
+
+    def _answered_again(self, known: Known, body: bytes) -> bool:
+        """Answer a request with a head that is known; False has it read, where something is awaited for it."""
+        assert self.direct is not None
+        found = self.direct.at_once(known.read, body, self._address)
+        if self._written(found):
+            self._idle_since_s = self.loop.time()
+            self.server_state.total_requests += 1
+            return True
+        self._found = found
+        return False
+
+    def _written(self, found: Answer | Waiting) -> bool:
+        """Write an answer that needs no headers of its own; False of any other."""
+        if not isinstance(found, Answer) or found.body is None or found.http_status >= PLAIN_MAX:
+            return False
+        head = self._heads.get(found.http_status, self.server_state.default_headers)
+        self.transport.write(b"%b%d\r\n\r\n%b" % (head, len(found.body), found.body))
+        return True
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection that has been idle for its time; requests with a known head leave the timer as it is."""
+        left_s = self._idle_since_s + self.timeout_keep_alive - self.loop.time()
+        if left_s > 0.0:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                left_s, self.timeout_keep_alive_handler
+            )
         else:
-            self._unwatch()
+            super().timeout_keep_alive_handler()
 
     def on_message_begin(self) -> None:
         """Begin a request."""
@@ -155,7 +212,7 @@ class GuardedHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """End the headers."""
         self._in_headers = False
-        if self.url == DIRECT_PATH and self._may_be_direct():
+        if self._found is not None or (self.url == DIRECT_PATH and self._may_be_direct()):
             self._body = b""
             return
         super().on_headers_complete()
@@ -171,27 +228,26 @@ class GuardedHttp(HttpToolsProtocol):
         """End a request; a small one is answered here."""
         self._is_open = False
         body, self._body = self._body, None
+        found, self._found = self._found, None
         if body is None or self.direct is None:
             super().on_message_complete()
             return
-        found = self.direct.at_once(self.headers, body, self._address)
-        if isinstance(found, Answer) and found.body is not None and found.http_status < PLAIN_MAX:
-            lines = _lines(found.body, self.server_state.default_headers)
-            self.transport.write(
-                b"".join((STATUS_LINE[found.http_status], JSON_LINES, *lines, found.body))
-            )
+        if found is None:
+            found = self.direct.at_once(self._plain, body, self._address)
+        self._length = len(body)
+        if self._written(found):
             self.on_response_complete()
             return
         app = self.app
-        if found is not None:
-            self.app = self.direct.telling(found)
+        self.app = self.direct.telling(found)
         super().on_headers_complete()
         self.app = app
         super().on_body(body)
         super().on_message_complete()
 
     def _may_be_direct(self) -> bool:
-        """Return whether a request is small and plain, and nothing before it waits."""
+        """Return whether a request is small and plain, and nothing before it waits; note what its head says."""
+        self._plain = None
         if (
             self.direct is None
             or self._direct_left <= 0
@@ -207,8 +263,10 @@ class GuardedHttp(HttpToolsProtocol):
         for name, value in self.headers:
             if name == b"content-length":
                 self._direct_left -= 1
-                return len(value) <= 5 and value.isdigit() and int(value) <= DIRECT_BYTES_MAX
-        return False
+                if len(value) <= 5 and value.isdigit() and int(value) <= DIRECT_BYTES_MAX:
+                    self._plain = self.direct.plain(self.headers)
+                break
+        return self._plain is not None
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over, with its place at the gate."""
@@ -268,6 +326,31 @@ class GuardedHttp(HttpToolsProtocol):
             )  # fmt: skip
         self.transport.close()
         self.loop.call_later(CUT_S, self.transport.abort)
+
+
+class Heads:
+    """Heads of answers up to the length of the body; they change once a second, with the date.
+
+    >>> heads = Heads()
+    >>> heads.get(200, [(b"date", b"today")]).split(b"\\r\\n")[-2:]
+    [b'date: today', b'content-length: ']
+    """
+
+    def __init__(self) -> None:
+        self._headers: list[tuple[bytes, bytes]] | None = None
+        self._made: dict[int, bytes] = {}
+
+    def get(self, status: int, headers: list[tuple[bytes, bytes]]) -> bytes:
+        """Return the head of a status; headers: of every answer, a new list where they change."""
+        if headers is not self._headers:
+            self._headers = headers
+            self._made = {}
+        head = self._made.get(status)
+        if head is None:
+            lines = b"".join(b"%b: %b\r\n" % each for each in headers)
+            head = b"".join((STATUS_LINE[status], JSON_LINES, lines, b"content-length: "))
+            self._made[status] = head
+        return head
 
 
 def _lines(body: bytes, headers: list[tuple[bytes, bytes]]) -> list[bytes]:
@@ -430,6 +513,6 @@ def bounded(
     """Return the protocols of one server, which share its gate, and the gate."""
     gate = Gate(settings.connections_max, settings.connections_per_address_max)
     held: dict[str, Any] = {"gate": gate, "settings": settings}
-    http = type("BoundedHttp", (GuardedHttp,), held | {"direct": direct})
+    http = type("BoundedHttp", (GuardedHttp,), held | {"direct": direct, "_heads": Heads()})
     socket = type("BoundedSocket", (GuardedSocket,), dict(held))
     return http, socket, gate
