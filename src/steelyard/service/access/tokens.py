@@ -152,7 +152,7 @@ class TokenStore:
         Errors: ACCS-E30 for a token that is unknown, expired, spent (then the whole grant ends) or used
         elsewhere than where it is bound; ACCS-E32.
         """
-        digest = _digest(refresh_token)
+        digest = digest_of(refresh_token)
         if digest in self._spent:
             self._end(self._spent[digest])
             raise _not_valid()
@@ -179,7 +179,15 @@ class TokenStore:
         self, access_token: str, time_us: int, *, connection: str = "", address: str = ""
     ) -> Session:
         """Return what an access token opens now. Errors: ACCS-E30, whatever is wrong with it."""
-        number = self._access.get(_digest(access_token))
+        return self.session_of(
+            digest_of(access_token), time_us, connection=connection, address=address
+        )
+
+    def session_of(
+        self, digest: bytes, time_us: int, *, connection: str = "", address: str = ""
+    ) -> Session:
+        """Return the same for the `digest_of` an access token."""
+        number = self._access.get(digest)
         if number is None:
             raise _not_valid()
         grant = self._grants[number]
@@ -189,7 +197,7 @@ class TokenStore:
 
     def revoke(self, access_token: str) -> None:
         """End the grant of an access token (private/logout). An unknown token is already ended."""
-        number = self._access.get(_digest(access_token))
+        number = self._access.get(digest_of(access_token))
         if number is not None:
             self._end(number)
 
@@ -229,7 +237,7 @@ class TokenStore:
             if len(grant.spent) > SPENT_MAX:
                 del self._spent[grant.spent.popleft()]
         access, refresh = new_secret(self._random), new_secret(self._random)
-        grant.access, grant.refresh = _digest(access), _digest(refresh)
+        grant.access, grant.refresh = digest_of(access), digest_of(refresh)
         if access == refresh or grant.access in self._access or grant.refresh in self._refresh:
             raise AssertionError("the random source gave a token twice")
         self._access[grant.access] = self._refresh[grant.refresh] = number
@@ -293,15 +301,15 @@ class TokenStore:
             del self._spent[digest]
 
 
+def digest_of(token: str) -> bytes:
+    """Return the SHA-256 of a token; of what cannot be one, a value that no token has."""
+    return hashlib.sha256(token.encode()).digest() if _TOKEN.fullmatch(token) else b"none"
+
+
 def _narrowed(session: Session, asked: Asked) -> Session:
     if asked.scopes is None:
         return session
     return Session(session.key_id, session.scopes & asked.scopes, session.accounts)
-
-
-def _digest(token: str) -> bytes:
-    """Return the SHA-256 of a token; of what cannot be one, a value that no token has."""
-    return hashlib.sha256(token.encode()).digest() if _TOKEN.fullmatch(token) else b"none"
 
 
 def _not_valid() -> AccessError:

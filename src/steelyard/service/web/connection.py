@@ -2,11 +2,12 @@
 
 The task of the server reads: a question is answered at once, a method of the connection before the next message
 is read, and what takes longer (commands, heavy calls, the past) in tasks of its own, so its answer may come
-later than that of the request after it; the ids say which is which. A second task writes: all answers before
-any notification. A third takes notifications from the hub, and no more before those are written.
+later than that of the request after it; the ids say which is which. While that task has nothing to do, a message
+is answered where it ends, without waking it (`_heard`). A second task writes: all answers before any
+notification. A third takes notifications from the hub, and no more before those are written.
 
 What is bounded: answers that wait (reading stops until there is room), calls in flight (too_many_requests), and the
-time that a client leaves what was written unread (`wire` closes it).
+time that a client leaves what was written unread (`wire_socket` closes it).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 
 from steelyard.quantities.errors import SteelyardError
 from steelyard.service.access.session import ANONYMOUS, Session
-from steelyard.service.access.tokens import Tokens
+from steelyard.service.access.tokens import Tokens, digest_of
 from steelyard.service.answers.desk import Desk
 from steelyard.service.rewind.methods import REWIND_METHODS
 from steelyard.service.rewind.whole import WHOLE_METHODS
@@ -33,7 +34,7 @@ from steelyard.service.web.log import tell
 from steelyard.service.web.methods import CONNECTION_METHODS, LinkContext
 from steelyard.service.web.seams import ReaderSeam
 from steelyard.service.web.service import Service
-from steelyard.service.web.wire import GOING_AWAY, INTERNAL, POLICY, WIRE, GuardedSocket
+from steelyard.service.web.wire_socket import GOING_AWAY, INTERNAL, POLICY, WIRE, GuardedSocket
 
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
@@ -60,6 +61,8 @@ class Connection:
         self.as_of: int | None = None
         self._wire = wire
         self._token = ""
+        self._digest = b""
+        self._is_idle = False
         self._reader: ReaderSeam | None = None
         self._channels: dict[str, None] = {}
         self._answers: deque[bytes] = deque()
@@ -83,34 +86,51 @@ class Connection:
         service = self.service
         service.connections.add(self)
         self._start(self._write)
+        self._wire.heard = self._heard
         try:
             while True:
+                self._is_idle = True
                 message = await receive()
+                self._is_idle = False
                 if message["type"] != "websocket.receive":
                     return
-                raw = message["bytes"]
                 self._was_heard = True
-                await self._answer(raw)
+                await self._answer(message.get("found") or self._begun(message["bytes"]))
                 if self._is_leaving:
                     self.close(NORMAL, "logged out")
                     return
         finally:
+            self._wire.heard = None
             service.connections.discard(self)
             self._end()
 
-    async def _answer(self, raw: bytes) -> None:
+    def _heard(self, raw: bytes) -> bool:
+        """Answer a message where it ends; False where it is read in its turn, after others or with no room."""
+        if not self._is_idle or self._is_full() or not self._wire.queue.empty():
+            return False
+        self._was_heard = True
+        found = self._begun(raw)
+        if isinstance(found, Answer):
+            self._say(found.body)
+        else:
+            self._wire.hand_on({"type": "websocket.receive", "bytes": raw, "found": found})
+        return True
+
+    def _begun(self, raw: bytes) -> Answer | Waiting:
+        """Return the answer to a message, or what is to be awaited for it."""
         service = self.service
         session, time_us = self.session(), service.clock()
         desk: Desk = service.host.desk
         try:
             service.charges.body(session, len(raw), time_us, self.address)
         except SteelyardError as error:
-            self._say(service.dispatcher.refuse(error, session, desk, service.clock, raw=raw).body)
-            return
-        found = service.dispatcher.begin(
+            return service.dispatcher.refuse(error, session, desk, service.clock, raw=raw)
+        return service.dispatcher.begin(
             raw, session, desk, service.clock, address=self.address, context_of=self._context,
             route=self._route,
         )  # fmt: skip
+
+    async def _answer(self, found: Answer | Waiting) -> None:
         if isinstance(found, Answer):
             self._say(found.body)
         elif found.name in CONNECTION_METHODS or not found.name:
@@ -119,7 +139,7 @@ class Connection:
             task = asyncio.get_running_loop().create_task(self._later(found))
             self._in_flight.add(task)
             task.add_done_callback(self._in_flight.discard)
-            if len(self._in_flight) >= service.settings.in_flight_max:
+            if len(self._in_flight) >= self.service.settings.in_flight_max:
                 await asyncio.wait(self._in_flight, return_when=asyncio.FIRST_COMPLETED)
         while self._is_full():
             self._room.clear()
@@ -209,8 +229,8 @@ class Connection:
         if not self._token:
             return ANONYMOUS
         try:
-            return self.service.tokens.session(
-                self._token, self.service.clock(), connection=self.name, address=self.address
+            return self.service.tokens.session_of(
+                self._digest, self.service.clock(), connection=self.name, address=self.address
             )
         except SteelyardError:
             return ANONYMOUS
@@ -218,6 +238,7 @@ class Connection:
     def authenticate(self, tokens: Tokens) -> None:
         """Be the session of these tokens from now on."""
         self._token = tokens.access_token
+        self._digest = digest_of(self._token)
 
     def log_out(self, is_revoked: bool) -> None:
         """Be nobody, and close once the answer is sent."""

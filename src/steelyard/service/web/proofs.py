@@ -24,9 +24,9 @@ from steelyard.quantities.errors import SteelyardError
 from steelyard.service.access.errors import AccessError, not_proven
 from steelyard.service.access.ring import KeyRing
 from steelyard.service.access.sealing import Random
-from steelyard.service.access.session import Session
+from steelyard.service.access.session import ANONYMOUS, Session
 from steelyard.service.access.signing import AuthSignature, Verifier
-from steelyard.service.access.tokens import TokenStore
+from steelyard.service.access.tokens import TokenStore, digest_of
 from steelyard.service.web.charges import ED25519, HMAC, SECRET, Charges
 from steelyard.service.web.errors import too_much
 
@@ -64,10 +64,14 @@ class Proofs:
 
     def bearer(self, header: str, time_us: int, address: str) -> Session:
         """Return what a token opens. Errors: ACCS-E30, ACCS-E40."""
+        return self.token(token_digest(header), time_us, address)
+
+    def token(self, digest: bytes, time_us: int, address: str) -> Session:
+        """Return the same for a `token_digest`."""
         try:
-            return self.tokens.session(header[7:].strip(" "), time_us, address=address)
+            return self.tokens.session_of(digest, time_us, address=address)
         except AccessError:
-            self._charges.fault(_NOBODY, None, time_us, address)
+            self._charges.fault(ANONYMOUS, None, time_us, address)
             raise
 
     def signed(
@@ -129,7 +133,9 @@ class Proofs:
         return session
 
 
-_NOBODY = Session("", frozenset(), frozenset())
+def token_digest(header: str) -> bytes:
+    """Return the digest of the token in a Bearer header."""
+    return digest_of(header[7:].strip(" "))
 
 
 def _credentials(header: str) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from steelyard.quantities.errors import SteelyardError
@@ -26,8 +26,9 @@ from steelyard.service.rpc.messages import decode_request, is_batch, not_json, n
 from steelyard.service.web.errors import WebError, not_taken
 from steelyard.service.web.guards import SAFE, Guard, Header
 from steelyard.service.web.methods import CONNECTION_METHODS, LinkContext
+from steelyard.service.web.proofs import token_digest
 from steelyard.service.web.service import Service
-from steelyard.service.web.wire import JSON_LINES, respond
+from steelyard.service.web.wire_http import JSON_LINES, respond
 
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
@@ -75,6 +76,13 @@ class _Headers:
                 self.origin = value
             elif name == b"content-encoding":
                 self.encoding = value
+
+
+class _Plain(NamedTuple):
+    """What a head says that may come again: its headers, and the digest of its token."""
+
+    headers: _Headers
+    token: bytes | None
 
 
 class _Request:
@@ -148,25 +156,24 @@ class Requests:
             return
         await send_answer(send, answer, self._shared(headers))
 
-    def plain(self, headers: list[Header]) -> _Headers | None:
+    def plain(self, headers: list[Header]) -> _Plain | None:
         """Return what the headers of a plain POST say: a host that is served, no origin, nobody or a token."""
         found = _Headers(headers)
         if found.origin or found.encoding or found.is_twice:
             return None
-        header = found.authorization
-        if (header and header[:7].lower() != b"bearer ") or self._guard.check(found.host, b""):
+        header = found.authorization.decode("latin-1")
+        if (header and header[:7].lower() != "bearer ") or self._guard.check(found.host, b""):
             return None
-        return found
+        return _Plain(found, token_digest(header) if header else None)
 
-    def at_once(self, plain: _Headers, body: bytes, address: str) -> Answer | Waiting:
+    def at_once(self, plain: _Plain, body: bytes, address: str) -> Answer | Waiting:
         """Return the answer to a small plain POST, or what is awaited for it."""
         service = self._service
-        request = _Request(service, plain, address)
+        request = _Request(service, plain.headers, address)
         session = ANONYMOUS
         try:
-            if plain.authorization:
-                header = plain.authorization.decode("latin-1")
-                session = service.proofs.bearer(header, request.time_us, address)
+            if plain.token is not None:
+                session = service.proofs.token(plain.token, request.time_us, address)
             service.charges.body(session, len(body), request.time_us, address)
         except SteelyardError as error:
             return self._faulty(request, error)

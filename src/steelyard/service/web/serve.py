@@ -18,8 +18,11 @@ import uvicorn
 from starlette.applications import Starlette
 
 from steelyard.service.web.errors import WebError
+from steelyard.service.web.gate import Gate
 from steelyard.service.web.service import Service
-from steelyard.service.web.wire import Gate, bounded
+from steelyard.service.web.settings import Settings
+from steelyard.service.web.wire_http import Direct, GuardedHttp, Heads
+from steelyard.service.web.wire_socket import GuardedSocket
 
 BACKLOG = 2_048
 UVICORN_LOGS = ("uvicorn", "uvicorn.error", "uvicorn.access")
@@ -114,6 +117,17 @@ class WebServer:
             transport.abort()
         service.close()
         self._server = self._task = None
+
+
+def bounded(
+    settings: Settings, direct: Direct | None = None
+) -> tuple[type[GuardedHttp], type[GuardedSocket], Gate]:
+    """Return the protocols of one server, which share its gate, and the gate."""
+    gate = Gate(settings.connections_max, settings.connections_per_address_max)
+    held: dict[str, Any] = {"gate": gate, "settings": settings}
+    http = type("BoundedHttp", (GuardedHttp,), held | {"direct": direct, "_heads": Heads()})
+    socket = type("BoundedSocket", (GuardedSocket,), dict(held))
+    return http, socket, gate
 
 
 def _listener(host: str, port: int) -> socket.socket:

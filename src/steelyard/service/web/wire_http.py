@@ -1,72 +1,29 @@
-"""Uvicorn's two protocols with the bounds that a service on the open net needs.
+"""Uvicorn's HTTP with the bounds that a service on the open net needs, and a short way for small requests.
 
-Of HTTP: the time from a request's first byte to its last, the bytes and the number of its headers, connections in
-all and of an address. Of WebSocket: fragments of a message, and how long what was written stays unread; whoever
-does not read is closed and then cut off. Frames go to the transport as they are, without a queue in between:
-what waits, waits in `connection`, which knows an answer from a notification.
+The bounds: the time from a request's first byte to its last, the bytes and the number of its headers, connections
+in all and of an address.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar, Protocol
 
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
     HttpToolsProtocol,
     RequestResponseCycle,
 )
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import Frame
-from websockets.protocol import State
 
 from steelyard.service.rpc.dispatch import Answer, Waiting
+from steelyard.service.web.gate import CUT_S, DIRECT_MAX, Gate
 from steelyard.service.web.heads import Known, known_of
 from steelyard.service.web.settings import Settings
 
-WIRE = "steelyard.wire"
 DIRECT_PATH = b"/api/v2"
 DIRECT_BYTES_MAX = 65_536
-DIRECT_MAX = 4  # requests that are answered where they end, of those that come at once
 PLAIN_MAX = 401  # from here on an answer has headers of its own
 JSON_LINES = b"content-type: application/json\r\ncache-control: no-store\r\nx-content-type-options: nosniff\r\n"
-CUT_S = 2.0  # after which a connection that was closed is cut off
-TEXT = 0x81  # a whole message of text, RFC 6455, 5.2
-COPIED_MAX = 65_536  # bytes; a longer message is handed over in two parts, uncopied
-GOING_AWAY, POLICY, TOO_BIG, INVALID_TEXT, INTERNAL = 1001, 1008, 1009, 1007, 1011
-
-
-class Gate:
-    """Counts connections, in all and by address.
-
-    >>> gate = Gate(2, 1)
-    >>> gate.enter("192.0.2.1"), gate.enter("192.0.2.1"), gate.enter("192.0.2.2")
-    (True, False, True)
-    >>> gate.leave("192.0.2.1"); gate.enter("192.0.2.1")
-    True
-    """
-
-    def __init__(self, most: int, most_of_address: int) -> None:
-        self._most = most
-        self._most_of_address = most_of_address
-        self._of: dict[str, int] = {}
-        self.held = 0
-
-    def enter(self, address: str) -> bool:
-        """Return whether one more connection of an address is let in."""
-        of_address = self._of.get(address, 0)
-        if self.held >= self._most or of_address >= self._most_of_address:
-            return False
-        self.held += 1
-        self._of[address] = of_address + 1
-        return True
-
-    def leave(self, address: str) -> None:
-        """Count a connection that went."""
-        self.held -= 1
-        self._of[address] -= 1
-        if not self._of[address]:
-            del self._of[address]
 
 
 class Direct(Protocol):
@@ -134,7 +91,8 @@ class GuardedHttp(HttpToolsProtocol):
             body = known.body_of(data)
             if body is not None and self._answered_again(known, body):
                 return
-        was_open, was_in_headers = self._is_open, self._is_open and self._in_headers
+        was_in_headers = self._is_open and self._in_headers
+        was_between = not self._is_open or self.scope is None
         self._direct_left = DIRECT_MAX
         super().data_received(data)
         if self._is_upgraded or self.transport.is_closing():
@@ -152,7 +110,7 @@ class GuardedHttp(HttpToolsProtocol):
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
-        if not was_open and self._plain is not None and self._direct_left == DIRECT_MAX - 1:
+        if was_between and self._plain is not None and self._direct_left == DIRECT_MAX - 1:
             self._known = known_of(data, self._length, self._plain)
 
     def _is_free(self) -> bool:
@@ -385,134 +343,3 @@ def respond(send: Any, status: int, headers: bytes, body: bytes) -> bool:
         cycle.transport.close()
     cycle.on_response()
     return True
-
-
-class GuardedSocket(WebSocketsSansIOProtocol):
-    """WebSocket within bounds, and a way to write that does not wait."""
-
-    gate: ClassVar[Gate]
-    settings: ClassVar[Settings]
-
-    def connection_made(self, transport: Any) -> None:
-        """Take over a connection that HTTP has let in."""
-        super().connection_made(transport)
-        self._address = self.client[0] if self.client else ""
-        self._unread: asyncio.TimerHandle | None = None
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
-        self.gate.leave(self._address)
-        if self._unread is not None:
-            self._unread.cancel()
-        super().connection_lost(exc)
-
-    async def run_asgi(self) -> None:
-        """Run the application, which finds this protocol in its scope."""
-        extensions = cast(dict[str, Any], self.scope["extensions"])
-        extensions[WIRE] = self
-        await super().run_asgi()
-
-    @property
-    def is_writable(self) -> bool:
-        """Return whether the client has read enough for more to be written."""
-        return self.writable.is_set()
-
-    async def drained(self) -> None:
-        """Wait until more may be written."""
-        await self.writable.wait()
-
-    def write_text(self, data: bytes) -> None:
-        """Write a message of text; without effect on a connection that is closed."""
-        if self.close_sent or self.disconnected or self.conn.state is not State.OPEN:
-            return
-        if self.conn.extensions:
-            self.conn.send_text(data)
-            self.transport.write(b"".join(self.conn.data_to_send()))
-            return
-        size = len(data)
-        if size < 126:
-            head = bytes((TEXT, size))
-        elif size < 65_536:
-            head = bytes((TEXT, 126)) + size.to_bytes(2, "big")
-        else:
-            head = bytes((TEXT, 127)) + size.to_bytes(8, "big")
-        if size < COPIED_MAX:
-            self.transport.write(head + data)
-        else:
-            self.transport.writelines((head, data))
-
-    def close_now(self, code: int, reason: str) -> None:
-        """Say why and close; whoever does not go is cut off."""
-        if self.close_sent or self.disconnected:
-            return
-        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
-        if self.conn.state is State.OPEN:
-            self.conn.send_close(code, reason)
-            self.transport.write(b"".join(self.conn.data_to_send()))
-        self.stop_keepalive()
-        self.close_sent = True
-        self.read_paused = False
-        self.transport.resume_reading()
-        self.close_timer = self.loop.call_later(CUT_S, self.transport.abort)
-
-    def send_receive_event_to_app(self) -> None:
-        """Hand on a whole message as its bytes; text that is no UTF-8 closes the connection."""
-        data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
-        self.frames = []
-        if self.close_sent:
-            return
-        if self.curr_msg_data_type == "text" and not data.isascii():
-            try:
-                data.decode()
-            except UnicodeDecodeError:
-                self.close_now(INVALID_TEXT, "text is UTF-8")
-                return
-        self.queue.put_nowait({"type": "websocket.receive", "bytes": bytes(data), "text": None})
-        if not self.read_paused:
-            self.read_paused = True
-            self.transport.pause_reading()
-
-    def handle_cont(self, event: Frame) -> None:
-        """Take a part of a message, of which there may be so many."""
-        if len(self.frames) >= self.settings.fragments_max:
-            self.frames = []
-            self.close_now(TOO_BIG, "a message has too many fragments")
-            return
-        super().handle_cont(event)
-
-    def keepalive_timeout(self) -> None:
-        """Close a connection that does not answer a ping, and cut it off."""
-        super().keepalive_timeout()
-        self.loop.call_later(CUT_S, self.transport.abort)
-
-    def pause_writing(self) -> None:
-        """Begin to wait for a client that does not read; nothing is read from it meanwhile."""
-        super().pause_writing()
-        self.transport.pause_reading()
-        if self._unread is None:
-            self._unread = self.loop.call_later(self.settings.unread_s_max, self._not_read)
-
-    def resume_writing(self) -> None:
-        """Go on: the client has read."""
-        if self._unread is not None:
-            self._unread.cancel()
-            self._unread = None
-        super().resume_writing()
-        if not self.read_paused:
-            self.transport.resume_reading()
-
-    def _not_read(self) -> None:
-        self._unread = None
-        self.close_now(POLICY, "what is sent is not read")
-        self.transport.abort()
-
-
-def bounded(
-    settings: Settings, direct: Direct | None = None
-) -> tuple[type[GuardedHttp], type[GuardedSocket], Gate]:
-    """Return the protocols of one server, which share its gate, and the gate."""
-    gate = Gate(settings.connections_max, settings.connections_per_address_max)
-    held: dict[str, Any] = {"gate": gate, "settings": settings}
-    http = type("BoundedHttp", (GuardedHttp,), held | {"direct": direct, "_heads": Heads()})
-    socket = type("BoundedSocket", (GuardedSocket,), dict(held))
-    return http, socket, gate

@@ -1,0 +1,39 @@
+"""Connections that are let in, and how many requests of one packet are answered before others have their turn."""
+
+from __future__ import annotations
+
+DIRECT_MAX = 4  # requests that are answered where they end, of those that come at once
+CUT_S = 2.0  # after which a connection that was closed is cut off
+
+
+class Gate:
+    """Counts connections, in all and by address.
+
+    >>> gate = Gate(2, 1)
+    >>> gate.enter("192.0.2.1"), gate.enter("192.0.2.1"), gate.enter("192.0.2.2")
+    (True, False, True)
+    >>> gate.leave("192.0.2.1"); gate.enter("192.0.2.1")
+    True
+    """
+
+    def __init__(self, most: int, most_of_address: int) -> None:
+        self._most = most
+        self._most_of_address = most_of_address
+        self._of: dict[str, int] = {}
+        self.held = 0
+
+    def enter(self, address: str) -> bool:
+        """Return whether one more connection of an address is let in."""
+        of_address = self._of.get(address, 0)
+        if self.held >= self._most or of_address >= self._most_of_address:
+            return False
+        self.held += 1
+        self._of[address] = of_address + 1
+        return True
+
+    def leave(self, address: str) -> None:
+        """Count a connection that went."""
+        self.held -= 1
+        self._of[address] -= 1
+        if not self._of[address]:
+            del self._of[address]
