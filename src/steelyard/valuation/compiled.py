@@ -24,6 +24,8 @@ from numba import njit
 
 from steelyard.valuation.interleaving import interleaving_compiler
 
+_njit: Any = njit  # its signature hides the flag that turns reference counting off
+
 BUILDING_BLOCKS = (
     "compiled.py",
     "interleaving.py",
@@ -65,19 +67,22 @@ def source_stamp(module: str, built_from: tuple[str, ...] = ()) -> str:
 
 
 def kernel(
-    signature: Any, *built_from: str, vectors: int = 1
+    signature: Any, *built_from: str, vectors: int = 1, allocates: bool = True
 ) -> Callable[[Callable[..., Any]], Any]:
     """Return a decorator that compiles a loop for one signature and caches it under our stamp.
 
     built_from: full names of modules, beside the building blocks, that the loop is made of. vectors:
-    how many the loop takes side by side, see `interleaving`; 1 leaves it to LLVM. If this
-    version of numba keeps its stamp elsewhere, the kernel is compiled without a cache: a slower start
-    rather than an old kernel.
+    how many the loop takes side by side, see `interleaving`; 1 leaves it to LLVM. allocates: whether it makes
+    arrays; one that makes none, and is said so, need not count the references of those it is given, which takes
+    a short loop of many arrays a third of its time. If this version of numba keeps its stamp elsewhere, the
+    kernel is compiled without a cache: a slower start rather than an old kernel.
     """
 
     def compile_now(function: Callable[..., Any]) -> Any:
         compiler = interleaving_compiler(vectors) if vectors > 1 else None
-        strict: Any = njit(error_model="numpy", nogil=True, pipeline_class=compiler)
+        strict: Any = _njit(
+            error_model="numpy", nogil=True, pipeline_class=compiler, _nrt=allocates
+        )
         dispatcher = strict(function)
         dispatcher.enable_caching()
         index: Any = getattr(dispatcher._cache, "_cache_file", None)

@@ -132,7 +132,9 @@ class Credits:
             raise _never(cost, limit)
         owner = session.key_id or _network(address)
         pool = credit_class if session.key_id else "anonymous"
-        table = self._tables.setdefault((pool, limit), OrderedDict())
+        table = self._tables.get((pool, limit))
+        if table is None:
+            table = self._tables[pool, limit] = OrderedDict()
         now_us = self._now_us = max(self._now_us, time_us)
         held = table.get(owner)
         full = limit.burst * UNITS

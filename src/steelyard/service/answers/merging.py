@@ -98,7 +98,8 @@ def _second_book(
     types.float64(
         LONGS, COLUMN, TABLE, LONGS, COLUMN, COLUMN, COLUMN, FLAGS, FLAGS, COLUMN, INTS, TABLE,
         types.int64, types.int64, OUT_INTS, OUT, OUT_LONGS, OUT_INTS, OUT, OUT2, OUT2,
-    )
+    ),
+    allocates=False,
 )  # fmt: skip
 def fill_books(
     held: Any, sizes: Any, stated: Any, at: Any, traded: Any, gained: Any, value: Any,
