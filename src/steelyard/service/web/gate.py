@@ -1,8 +1,10 @@
-"""Connections that are let in, and how many requests of one packet are answered before others have their turn."""
+"""Connections that are let in, and how long the requests of one packet are answered before others have their turn."""
 
 from __future__ import annotations
 
-DIRECT_MAX = 4  # requests that are answered where they end, of those that come at once
+DIRECT_S = (
+    0.002  # in which requests of a packet are answered where they end, the rest in turn with others
+)
 CUT_S = 2.0  # after which a connection that was closed is cut off
 
 

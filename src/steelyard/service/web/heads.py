@@ -23,15 +23,17 @@ class Known(NamedTuple):
     after: bytes
     read: Any
 
-    def body_of(self, data: bytes) -> bytes | None:
-        """Return the body of a packet that is one whole request with this head, None of any other.
+    def taken(self, data: bytes) -> tuple[bytes, bytes] | None:
+        """Return the body of a whole request with this head that data begins with, and the bytes behind it.
+
+        None where data begins with anything else, or the body is not all there.
 
         >>> first = b"POST /a HTTP/1.1\\r\\nContent-Length: 2\\r\\nhost: b\\r\\n\\r\\n{}"
         >>> known = known_of(first, 2, "read")
-        >>> known.body_of(first.replace(b"2", b"12") + b" " * 10)
-        b'{}          '
-        >>> [known.body_of(each) for each in (first + b"x", first[:-1], first.replace(b"b", b"c"))]
-        [None, None, None]
+        >>> known.taken(first.replace(b"2", b"12") + b" " * 10 + b"GET")
+        (b'{}          ', b'GET')
+        >>> [known.taken(each) for each in (first[:-1], first.replace(b"b", b"c"))]
+        [None, None]
         """
         if not data.startswith(self.before):
             return None
@@ -41,7 +43,8 @@ class Known(NamedTuple):
         if end < 0 or not digits.isdigit() or not data.startswith(self.after, end):
             return None
         body = end + len(self.after)
-        return data[body:] if len(data) - body == int(digits) else None
+        behind = body + int(digits)
+        return (data[body:behind], data[behind:]) if len(data) >= behind else None
 
 
 def known_of(data: bytes, length: int, read: Any) -> Known | None:

@@ -7,6 +7,7 @@ in all and of an address.
 from __future__ import annotations
 
 import asyncio
+from time import perf_counter
 from typing import Any, ClassVar, Protocol
 
 from uvicorn.protocols.http.httptools_impl import (
@@ -16,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from steelyard.service.rpc.dispatch import Answer, Waiting
-from steelyard.service.web.gate import CUT_S, DIRECT_MAX, Gate
+from steelyard.service.web.gate import CUT_S, DIRECT_S, Gate
 from steelyard.service.web.heads import Known, known_of
 from steelyard.service.web.settings import Settings
 
@@ -43,7 +44,7 @@ class GuardedHttp(HttpToolsProtocol):
     """HTTP within bounds. `bounded` makes the class of a server, with its gate and settings.
 
     A small POST of JSON-RPC is answered where it ends, without a task, a scope and a queue of its own, which
-    take as long as a simulation does; but a few at a time, so that a pipeline does not hold the loop. Where its
+    take as long as a simulation does; but for a moment, so that a pipeline does not hold the loop. Where its
     head is that of the one before (`heads`), the parser does not read it again.
     """
 
@@ -62,7 +63,8 @@ class GuardedHttp(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
         self._body: bytes | None = None
-        self._direct_left = 0
+        self._direct_until_s = 0.0
+        self._directs = 0
         self._known: Known | None = None
         self._plain: Any = None
         self._length = 0
@@ -86,14 +88,14 @@ class GuardedHttp(HttpToolsProtocol):
         """Take bytes, and hold the request they belong to against its bounds."""
         if not self._is_in or self.transport.is_closing():
             return
-        known = self._known
-        if known is not None and self._is_free():
-            body = known.body_of(data)
-            if body is not None and self._answered_again(known, body):
+        self._direct_until_s = perf_counter() + DIRECT_S
+        self._directs = 0
+        if self._known is not None:
+            data = self._behind(data, self._known)
+            if not data:
                 return
         was_in_headers = self._is_open and self._in_headers
         was_between = not self._is_open or self.scope is None
-        self._direct_left = DIRECT_MAX
         super().data_received(data)
         if self._is_upgraded or self.transport.is_closing():
             return
@@ -110,8 +112,17 @@ class GuardedHttp(HttpToolsProtocol):
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
-        if was_between and self._plain is not None and self._direct_left == DIRECT_MAX - 1:
+        if was_between and self._plain is not None and self._directs == 1:
             self._known = known_of(data, self._length, self._plain)
+
+    def _behind(self, data: bytes, known: Known) -> bytes:
+        """Answer the requests with a head that is known, and return what is left for the parser."""
+        while data and self._is_free() and perf_counter() < self._direct_until_s:
+            taken = known.taken(data)
+            if taken is None or not self._answered_again(known, taken[0]):
+                break
+            data = taken[1]
+        return data
 
     def _is_free(self) -> bool:
         """Return whether no request is being read or answered, and what is written goes out."""
@@ -208,7 +219,7 @@ class GuardedHttp(HttpToolsProtocol):
         self._plain = None
         if (
             self.direct is None
-            or self._direct_left <= 0
+            or perf_counter() >= self._direct_until_s
             or (self.cycle is not None and not self.cycle.response_complete)
             or self.parser.get_method() != b"POST"
             or self.parser.get_http_version() != "1.1"
@@ -220,7 +231,7 @@ class GuardedHttp(HttpToolsProtocol):
             return False
         for name, value in self.headers:
             if name == b"content-length":
-                self._direct_left -= 1
+                self._directs += 1
                 if len(value) <= 5 and value.isdigit() and int(value) <= DIRECT_BYTES_MAX:
                     self._plain = self.direct.plain(self.headers)
                 break

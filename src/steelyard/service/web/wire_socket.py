@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any, ClassVar, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -16,7 +17,7 @@ from websockets.frames import Frame
 from websockets.protocol import State
 
 from steelyard.service.web.framing import WHOLE_TEXT, Boundaries, text_of
-from steelyard.service.web.gate import CUT_S, DIRECT_MAX, Gate
+from steelyard.service.web.gate import CUT_S, DIRECT_S, Gate
 from steelyard.service.web.settings import Settings
 
 WIRE = "steelyard.wire"
@@ -40,7 +41,7 @@ class GuardedSocket(WebSocketsSansIOProtocol):
         self._unread: asyncio.TimerHandle | None = None
         self.heard: Callable[[bytes], bool] | None = None
         self._boundaries = Boundaries()
-        self._direct_left = 0
+        self._direct_until_s = 0.0
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; of the messages that end with them a few may be answered at once."""
@@ -48,7 +49,7 @@ class GuardedSocket(WebSocketsSansIOProtocol):
             text = text_of(data, self.settings.message_bytes_max)
             if text is not None and self.heard(text):
                 return
-        self._direct_left = DIRECT_MAX
+        self._direct_until_s = perf_counter() + DIRECT_S
         if self.handshake_initiated:
             self._boundaries.pass_by(data)
         super().data_received(data)
@@ -130,10 +131,9 @@ class GuardedSocket(WebSocketsSansIOProtocol):
             except UnicodeDecodeError:
                 self.close_now(INVALID_TEXT, "text is UTF-8")
                 return
-        if self._direct_left > 0 and self.heard is not None:
-            self._direct_left -= 1
-            if self.heard(bytes(data)):
-                return
+        is_time_left = perf_counter() < self._direct_until_s
+        if self.heard is not None and is_time_left and self.heard(bytes(data)):
+            return
         self.hand_on({"type": "websocket.receive", "bytes": bytes(data)})
 
     def hand_on(self, message: Any) -> None:
