@@ -414,7 +414,10 @@ def test_WEBT_031_a_question_waits_for_those_before_it() -> None:
 def test_WEBT_030_heads_of_unusual_lengths_are_not_kept() -> None:
     body = b"{}"
     raw = post(body)
-    assert known_of(raw, 2, None) is not None
+    known = known_of(raw, 2, None)
+    assert known is not None
+    assert known.taken(post(b" " * heads.BODY_BYTES_MAX)) == (b" " * heads.BODY_BYTES_MAX, b"")
+    assert known.taken(post(b" " * (heads.BODY_BYTES_MAX + 1))) is None
     assert known_of(raw, 1, None) is None  # the parser found another body
     assert known_of(post(body, "x: " + "y" * heads.HEAD_BYTES_MAX), 2, None) is None
     assert known_of(raw.replace(b": 2", b":\t2"), 2, None) is None

@@ -11,6 +11,7 @@ import re
 from typing import Any, NamedTuple
 
 HEAD_BYTES_MAX = 4_096
+BODY_BYTES_MAX = 65_536
 DIGITS_MAX = 5
 _END = b"\r\n\r\n"
 _LENGTH = re.compile(rb"\r\ncontent-length: ?([0-9]{1,5})\r\n", re.IGNORECASE)
@@ -26,7 +27,7 @@ class Known(NamedTuple):
     def taken(self, data: bytes) -> tuple[bytes, bytes] | None:
         """Return the body of a whole request with this head that data begins with, and the bytes behind it.
 
-        None where data begins with anything else, or the body is not all there.
+        None where data begins with anything else, or the body is not all there, or long.
 
         >>> first = b"POST /a HTTP/1.1\\r\\nContent-Length: 2\\r\\nhost: b\\r\\n\\r\\n{}"
         >>> known = known_of(first, 2, "read")
@@ -44,7 +45,9 @@ class Known(NamedTuple):
             return None
         body = end + len(self.after)
         behind = body + int(digits)
-        return (data[body:behind], data[behind:]) if len(data) >= behind else None
+        if len(data) < behind or behind - body > BODY_BYTES_MAX:
+            return None
+        return data[body:behind], data[behind:]
 
 
 def known_of(data: bytes, length: int, read: Any) -> Known | None:

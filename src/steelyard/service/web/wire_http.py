@@ -18,11 +18,10 @@ from uvicorn.protocols.http.httptools_impl import (
 
 from steelyard.service.rpc.dispatch import Answer, Waiting
 from steelyard.service.web.gate import CUT_S, DIRECT_S, Gate
-from steelyard.service.web.heads import Known, known_of
+from steelyard.service.web.heads import BODY_BYTES_MAX, Known, known_of
 from steelyard.service.web.settings import Settings
 
 DIRECT_PATH = b"/api/v2"
-DIRECT_BYTES_MAX = 65_536
 PLAIN_MAX = 401  # from here on an answer has headers of its own
 JSON_LINES = b"content-type: application/json\r\ncache-control: no-store\r\nx-content-type-options: nosniff\r\n"
 
@@ -232,7 +231,7 @@ class GuardedHttp(HttpToolsProtocol):
         for name, value in self.headers:
             if name == b"content-length":
                 self._directs += 1
-                if len(value) <= 5 and value.isdigit() and int(value) <= DIRECT_BYTES_MAX:
+                if len(value) <= 5 and value.isdigit() and int(value) <= BODY_BYTES_MAX:
                     self._plain = self.direct.plain(self.headers)
                 break
         return self._plain is not None
