@@ -122,6 +122,39 @@ def test_ANSW_002_without_a_cache_the_answer_is_the_same() -> None:
     assert len(warm.desk.tables) == 1
 
 
+def test_ANSW_002_what_was_asked_before_leaves_nothing_behind() -> None:
+    accounts = {
+        "amy": holder(BTC_PERPETUAL=1.0, BTC_26JUN26_70000_C=-2.0),
+        "ben": holder(50_000.0, BTC_5JUN26_56000_P=4.0),
+        "cleo": holder(1_000.0),
+    }
+    nan = float("nan")
+    asked: list[list[tuple[str, float]]] = [
+        [], [("BTC-5JUN26-56000-P", 3.0)], [("BTC-5JUN26-56000-P", nan)],
+        [("BTC-26JUN26-70000-C", 1.0), ("BTC-26JUN26-70000-C", 1.0)],
+        [("BTC-26JUN26-70000-C", 1e308), ("BTC-5JUN26-56000-P", 1e308)], [("BTC-PERPETUAL", -1.0)],
+        [("BTC-PERPETUAL", 1.0)] * 5_000,
+    ]  # fmt: skip
+    warm = context("paradex-pm", **accounts)
+    draw = np.random.default_rng(4)
+    for _ in range(60):
+        name = str(draw.choice([*accounts]))
+        params = SimulateParams("USD", True, asked[int(draw.integers(len(asked)))], name)
+        cold = context("paradex-pm", **{name: accounts[name]})
+        found = [_answered(params, ask) for ask in (warm, cold)]
+        assert found[0] == found[1]
+    (table,) = warm.desk.tables._tables.values()
+    assert table is not None
+    assert [len(rooms) for rooms in table.rooms.values()] == [1] * len(table.rooms)
+
+
+def _answered(params: SimulateParams, ask: Context) -> object:
+    try:
+        return simulate_portfolio(params, ask)
+    except SteelyardError as error:
+        return _said(error)
+
+
 def test_ANSW_002_another_market_empties_the_tables() -> None:
     ask = context("paradex-pm", amy=holder(BTC_PERPETUAL=1.0))
     first = get_account_summary(SummaryParams(), ask)

@@ -8,7 +8,7 @@ is wrong.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import isfinite
 from typing import NamedTuple
 
@@ -59,7 +59,7 @@ class Standing:
     rows (P,) rising, quantity (P,): its legs; names, stated (S, P): what they state; mark, delta: which of
     those are marks and deltas, −1 for none; extras: given amounts. entered: linear positions that state an entry
     price, with their places among the legs. program: of the method for such an account, once it pays; chosen: which
-    of `names` it reads, None for all in their order. rooms: those that nobody is in.
+    of `names` it reads, None for all in their order. rooms: those of the table that nobody is in.
     """
 
     rows: Rows
@@ -71,9 +71,9 @@ class Standing:
     cash: float
     extras: dict[str, float]
     entered: dict[str, tuple[Position[float], int]]
+    rooms: list[Room]
     program: Program | None = None
     chosen: list[int] | None = None
-    rooms: list[Room] = field(default_factory=list)
 
 
 def levels_of(context: Context, scope: Scope, sizes: Sizes) -> Levels | None:
@@ -166,6 +166,7 @@ def _read(context: Context, scope: Scope, table: Table) -> Standing | None:
         rows, books.quantity, tuple(stated), columns,
         places["mark_price"] if reads_marks(document) else -1, places.get("stated_delta", -1),
         float(books.cash[0]), {name: float(each[0]) for name, each in books.extras.items()}, entered,
+        table.rooms.setdefault(len(stated), []),
     )  # fmt: skip
 
 
@@ -190,7 +191,9 @@ def _merged(
     if not isfinite(paid) or not legs:
         return None
     cash = standing.cash - paid
-    (equity, *_), initial, keep = _asked(table, standing, room, 1 if both == 2 * legs else 2, cash)
+    (equity, *_), initial, keep = _margined(
+        table, standing, room, 1 if both == 2 * legs else 2, cash
+    )
     if not (isfinite(initial[0]) and isfinite(keep[0]) and isfinite(initial[-1] + keep[-1])):
         return None
     known: float | None = equity
@@ -207,7 +210,7 @@ def _merged(
     return Levels(cash, known, initial[0], keep[0], initial[-1], keep[-1], told)
 
 
-def _asked(
+def _margined(
     table: Table, standing: Standing, room: Room, books: int, cash: float
 ) -> list[list[float]]:
     """Return equity and the two requirements of the first, or of both books in a room."""

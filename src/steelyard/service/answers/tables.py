@@ -49,6 +49,7 @@ class Table:
         self.underlyings = instruments.underlyings
         self.greeks = greeks_of(instruments, counting(document).multiplier)
         self.nothing = np.zeros(len(self.value))
+        self.rooms: dict[int, list[Any]] = {}  # where `rows` merges, by how many columns are stated
         self.standings: OrderedDict[Any, Any] = OrderedDict()  # of accounts, kept by `rows`
 
     def keep(self, key: Any, standing: Any) -> None:
