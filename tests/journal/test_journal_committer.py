@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from steelyard.journal import GroupCommitter, SqliteJournal
+from steelyard.journal import GroupCommitter, JournalReader, SqliteJournal
 from steelyard.quantities import JournalError
 
 
@@ -130,6 +130,19 @@ def test_JOUR_043_snapshot_follows_the_records_before_it(path: Path) -> None:
         assert newest is not None
         assert (newest.position, newest.blob) == (30, b"state")
         assert journal.durable_position == 31
+
+
+def test_JOUR_043_a_flush_waits_for_the_snapshot(path: Path) -> None:
+    with GroupCommitter(lambda: SqliteJournal.create(path)) as committer:
+        committer.append(1, 0, b"event")
+        committer.flush()
+        with JournalReader.open_reader(path) as reader:
+            for seq in range(1, 4):
+                committer.put_snapshot(seq, seq, b"hash", b"state" * 200_000)
+                assert committer.flush() == seq
+                assert [each.seq for each in reader.snapshots()][-1] == seq
+                committer.append(seq + 1, 0, b"event")
+                committer.flush()
 
 
 def test_JOUR_044_wait_ends_with_its_time(path: Path) -> None:

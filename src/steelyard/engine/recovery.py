@@ -38,7 +38,7 @@ class JournaledEngine:
         self.replayed = replayed
 
     def wait(self) -> int:
-        """Return the durable position, once all that was submitted is durable."""
+        """Return the durable position, once all that was submitted, and every snapshot, is durable."""
         return self.committer.flush()
 
     def checkpoint(self) -> bytes:

@@ -58,6 +58,7 @@ class GroupCommitter:
         self._queue: deque[_Item] = deque()
         self._queue_bytes = 0
         self._position = self._durable = self._seq = 0
+        self._items = self._items_done = 0  # records and snapshots, queued ever and written
         self._rests_since = float("-inf")
         self._state = threading.Condition()
         self._is_ready = self._is_closing = self._is_hurried = False
@@ -147,9 +148,19 @@ class GroupCommitter:
             return self._durable >= position
 
     def flush(self) -> int:
-        """Return the durable position once everything appended so far is durable."""
-        self.wait_durable(self._position)
-        return self._durable
+        """Return the durable position once all that was queued so far, snapshots too, is durable.
+
+        Ends the gathering of the current group. Raises the failure that stopped the thread.
+        """
+        with self._state:
+            items = self._items
+            if self._items_done < items:
+                self._is_hurried = True
+                self._state.notify_all()
+            self._state.wait_for(lambda: self._items_done >= items or self._failure is not None)
+            if self._items_done < items:
+                self._raise_failure()
+            return self._durable
 
     def close(self) -> None:
         """Commit what is queued, close the journal and end the thread; twice is fine.
@@ -184,6 +195,7 @@ class GroupCommitter:
             self._state.wait()
             self._raise_failure()
         self._queue.append(item)
+        self._items += 1
         self._queue_bytes += item_bytes
         if len(self._queue) in (1, self._group_records_max):
             self._state.notify_all()
@@ -234,6 +246,7 @@ class GroupCommitter:
         self.flushes += 1
         with self._state:
             self._durable = durable
+            self._items_done += len(group)
             self._queue_bytes -= sum(len(item[-1]) for item in group)
             if not self._queue:
                 self._is_hurried = False
