@@ -136,16 +136,7 @@ class GroupCommitter:
                     position=position,
                     position_last=self._position,
                 )
-            if self._durable < position:
-                self._is_hurried = True
-                self._state.notify_all()
-            self._state.wait_for(
-                lambda: self._durable >= position or self._failure is not None, timeout_s
-            )
-            # What became durable before the thread stopped stays durable.
-            if self._durable < position:
-                self._raise_failure()
-            return self._durable >= position
+            return self._hurried_until(lambda: self._durable >= position, timeout_s)
 
     def flush(self) -> int:
         """Return the durable position once all that was queued so far, snapshots too, is durable.
@@ -154,12 +145,7 @@ class GroupCommitter:
         """
         with self._state:
             items = self._items
-            if self._items_done < items:
-                self._is_hurried = True
-                self._state.notify_all()
-            self._state.wait_for(lambda: self._items_done >= items or self._failure is not None)
-            if self._items_done < items:
-                self._raise_failure()
+            self._hurried_until(lambda: self._items_done >= items)
             return self._durable
 
     def close(self) -> None:
@@ -184,6 +170,19 @@ class GroupCommitter:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _hurried_until(
+        self, is_written: Callable[[], bool], timeout_s: float | None = None
+    ) -> bool:
+        """End the gathering and wait, the lock held by the caller; False when the time is over first."""
+        if not is_written():
+            self._is_hurried = True
+            self._state.notify_all()
+        self._state.wait_for(lambda: is_written() or self._failure is not None, timeout_s)
+        # What became durable before the thread stopped stays durable.
+        if not is_written():
+            self._raise_failure()
+        return is_written()
 
     def _enqueue(self, item: _Item, item_bytes: int) -> None:
         """Add an item, waiting for room; the lock is held by the caller."""
