@@ -20,7 +20,7 @@ from steelyard.margin.methods.core.books import Books
 from steelyard.margin.methods.core.machine import carried_out, program_for
 from steelyard.margin.methods.core.rules import checked
 from steelyard.margin.methods.core.steps import Program
-from steelyard.margin.methods.core.what_if import pays, plain_margins
+from steelyard.margin.methods.core.what_if import margins
 from steelyard.quantities.errors import SteelyardError
 from steelyard.service.answers.after import Sizes, filled
 from steelyard.service.answers.desk import Context
@@ -89,7 +89,7 @@ def levels_of(context: Context, scope: Scope, sizes: Sizes) -> Levels | None:
         at = np.fromiter(map(table.place.__getitem__, names), np.int64, len(names))
     except KeyError:
         return None
-    if len(at) > len(table.nothing):
+    if len(at) > len(table.value):
         return None  # a contract is there twice
     traded = np.fromiter(amounts, np.float64, len(names))
     # Whoever is given a room is alone in it: threads and answers within answers find another, or a new one.
@@ -214,38 +214,38 @@ def _margined(
     table: Table, standing: Standing, room: Room, books: int, cash: float
 ) -> list[list[float]]:
     """Return equity and the two requirements of the first, or of both books in a room."""
-    prepared, names = table.prepared, standing.names
     program = standing.program
-    if program is None and pays(prepared, len(standing.rows)):
-        program = standing.program = program_for(prepared, names, standing.extras)
-        if program is not None and program.stated != names:
-            standing.chosen = [names.index(name) for name in program.stated]
     if program is None:
-        return _plainly(table, standing, room, books, cash)
+        return _margined_as_any(table, standing, room, books, cash)
     stated = room.stated if standing.chosen is None else room.stated[standing.chosen]
     given = [cash if name == "cash" else standing.extras[name] for name in program.account]
     found = carried_out(
-        prepared, program, room.one if books == 1 else room.starts, room.rows, room.amounts, stated,
+        table.prepared, program, room.one if books == 1 else room.starts, room.rows, room.amounts, stated,
         np.array([[each] * books for each in given]),
     )  # fmt: skip
     told: list[list[float]] = found.tolist()
     return told
 
 
-def _plainly(
+def _margined_as_any(
     table: Table, standing: Standing, room: Room, books: int, cash: float
 ) -> list[list[float]]:
-    """Return the same by the evaluation of plain columns."""
+    """Return the same as for any books, and know the program of such accounts once there are any."""
+    prepared, names = table.prepared, standing.names
     starts = room.starts[: books + 1]
     used = int(starts[-1])
-    found = plain_margins(
-        table.prepared,
+    found = margins(
+        prepared,
         Books(
             books, np.repeat(np.arange(books), np.diff(starts)), room.rows[:used], room.amounts[:used],
-            np.full(books, cash), {name: room.stated[s, :used] for s, name in enumerate(standing.names)},
+            np.full(books, cash), {name: room.stated[s, :used] for s, name in enumerate(names)},
             {name: np.full(books, each) for name, each in standing.extras.items()},
         ),
     )  # fmt: skip
+    if prepared.programs:
+        program = standing.program = program_for(prepared, names, standing.extras)
+        if program is not None and program.stated != names:
+            standing.chosen = [names.index(name) for name in program.stated]
     return [column.tolist() for column in found]
 
 

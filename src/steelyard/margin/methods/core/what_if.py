@@ -41,17 +41,12 @@ def margins(prepared: Prepared, books: Books) -> Margins:
     To make the program costs as much as to evaluate a few thousand legs: a first question about fewer
     is answered by the evaluation, with the same bits.
     """
-    if pays(prepared, len(books.quantity)):
+    prepared.questions += 1
+    if prepared.questions > 1 or len(books.quantity) >= LEGS_THAT_PAY:
         program = program_for(prepared, books.stated, books.extras)
         if program is not None:
             return Margins(*outputs_of(prepared, books, program))
     return plain_margins(prepared, books)
-
-
-def pays(prepared: Prepared, legs: int) -> bool:
-    """Count a question about so many legs, and return whether a program is worth its making."""
-    prepared.questions += 1
-    return prepared.questions > 1 or legs >= LEGS_THAT_PAY
 
 
 def plain_margins(prepared: Prepared, books: Books) -> Margins:
