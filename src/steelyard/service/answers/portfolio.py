@@ -206,45 +206,29 @@ def _result(context: Context, scope: Scope, levels: Levels) -> Portfolio:
 
 def maps_of(sums: Sums) -> dict[str, Any]:
     """Return the fields of the Greeks: by index name, and their sums where there is one underlying."""
-    if len(sums.underlyings) == 1:
-        return _maps_of_one(sums)
     pairs = [_pair(name) for name in sums.underlyings]
-    maps: list[Amounts] = [
-        dict(zip(pairs, map(_finite, column), strict=True))
-        for column in zip(*sums.amounts, strict=True)
-    ] or [{} for _ in GREEKS]
-    is_none = not pairs
+    if len(pairs) == 1:  # as most portfolios are
+        totals = [*map(_finite, sums.amounts[0])]
+        maps: list[Amounts] = [{pairs[0]: each} for each in totals]
+    else:
+        maps = [
+            dict(zip(pairs, map(_finite, column), strict=True))
+            for column in zip(*sums.amounts, strict=True)
+        ] or [{} for _ in GREEKS]
+        totals = [*map(_total, maps)]
+    is_one = len(pairs) <= 1
     return {
-        "delta_total": _total(maps[0]) if is_none else None,
-        "projected_delta_total": _finite(sum(sums.projected)) if is_none else None,
-        "options_delta": _total(maps[1]) if is_none else None,
-        "options_gamma": _total(maps[2]) if is_none else None,
-        "options_vega": _total(maps[3]),
-        "options_theta": _total(maps[4]),
+        "delta_total": totals[0] if is_one else None,
+        "projected_delta_total": _finite(sum(sums.projected)) if is_one else None,
+        "options_delta": totals[1] if is_one else None,
+        "options_gamma": totals[2] if is_one else None,
+        "options_vega": totals[3],
+        "options_theta": totals[4],
         "delta_total_map": maps[0],
         "options_delta_map": maps[1],
         "options_gamma_map": maps[2],
         "options_vega_map": maps[3],
         "options_theta_map": maps[4],
-    }
-
-
-def _maps_of_one(sums: Sums) -> dict[str, Any]:
-    """Return the same of one underlying, as most portfolios have: its amounts are the sums."""
-    pair = _pair(sums.underlyings[0])
-    total, delta, gamma, vega, theta = map(_finite, sums.amounts[0])
-    return {
-        "delta_total": total,
-        "projected_delta_total": _finite(0.0 + sums.projected[0]),
-        "options_delta": delta,
-        "options_gamma": gamma,
-        "options_vega": vega,
-        "options_theta": theta,
-        "delta_total_map": {pair: total},
-        "options_delta_map": {pair: delta},
-        "options_gamma_map": {pair: gamma},
-        "options_vega_map": {pair: vega},
-        "options_theta_map": {pair: theta},
     }
 
 
@@ -258,8 +242,6 @@ def _finite(value: float) -> float | None:
 
 
 def _total(amounts: Amounts) -> float | None:
-    if len(amounts) == 1:
-        return next(iter(amounts.values()))
     total = 0.0
     for each in amounts.values():
         if each is None:
