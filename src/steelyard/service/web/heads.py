@@ -14,7 +14,7 @@ HEAD_BYTES_MAX = 4_096
 BODY_BYTES_MAX = 65_536
 DIGITS_MAX = 5
 _END = b"\r\n\r\n"
-_LENGTH = re.compile(rb"\r\ncontent-length: ?([0-9]{1,5})\r\n", re.IGNORECASE)
+_LENGTH = re.compile(rb"\r\ncontent-length: ?([0-9]{1,5})(?=\r\n)", re.IGNORECASE)
 
 
 class Known(NamedTuple):
@@ -58,8 +58,7 @@ def known_of(data: bytes, length: int, read: Any) -> Known | None:
     size = len(data) - length
     if size > HEAD_BYTES_MAX or data.find(_END) != size - len(_END):
         return None
-    found = _LENGTH.findall(data[: size - 2])
-    place = _LENGTH.search(data, 0, size - 2)
-    if len(found) != 1 or place is None or int(found[0]) != length:
+    lengths = [*_LENGTH.finditer(data, 0, size - 2)]
+    if len(lengths) != 1 or int(lengths[0][1]) != length:
         return None
-    return Known(data[: place.start(1)], data[place.end(1) : size], read)
+    return Known(data[: lengths[0].start(1)], data[lengths[0].end(1) : size], read)

@@ -28,7 +28,7 @@ from steelyard.service.web.guards import SAFE, Guard, Header
 from steelyard.service.web.methods import CONNECTION_METHODS, LinkContext
 from steelyard.service.web.proofs import token_digest
 from steelyard.service.web.service import Service
-from steelyard.service.web.wire_http import JSON_LINES, respond
+from steelyard.service.web.wire_http import respond
 
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
@@ -151,7 +151,7 @@ class Requests:
             and answer.body is not None
             and answer.http_status < UNPROVEN
             and answer.retry_after_us is None
-            and respond(send, answer.http_status, JSON_LINES, answer.body)
+            and respond(send, answer.http_status, answer.body)
         ):
             return
         await send_answer(send, answer, self._shared(headers))

@@ -107,7 +107,7 @@ class GuardedHttp(HttpToolsProtocol):
             self._watch()
             return
         self._unwatch()
-        if self._is_free() and self.timeout_keep_alive_task is None:  # after an empty line
+        if self._is_clear() and self.timeout_keep_alive_task is None:  # after an empty line
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
@@ -116,20 +116,19 @@ class GuardedHttp(HttpToolsProtocol):
 
     def _behind(self, data: bytes, known: Known) -> bytes:
         """Answer the requests with a head that is known, and return what is left for the parser."""
-        while data and self._is_free() and perf_counter() < self._direct_until_s:
+        while data and not self._is_open and self._is_clear():
+            if perf_counter() >= self._direct_until_s:
+                break
             taken = known.taken(data)
             if taken is None or not self._answered_again(known, taken[0]):
                 break
             data = taken[1]
         return data
 
-    def _is_free(self) -> bool:
-        """Return whether no request is being read or answered, and what is written goes out."""
-        return not (
-            self._is_open
-            or (self.cycle is not None and not self.cycle.response_complete)
-            or self.flow.write_paused
-        )
+    def _is_clear(self) -> bool:
+        """Return whether no request before is being answered, and what is written goes out."""
+        is_answered = self.cycle is None or self.cycle.response_complete
+        return is_answered and not self.flow.write_paused
 
     def _answered_again(self, known: Known, body: bytes) -> bool:
         """Answer a request with a head that is known; False has it read, where something is awaited for it."""
@@ -219,13 +218,12 @@ class GuardedHttp(HttpToolsProtocol):
         if (
             self.direct is None
             or perf_counter() >= self._direct_until_s
-            or (self.cycle is not None and not self.cycle.response_complete)
+            or not self._is_clear()
             or self.parser.get_method() != b"POST"
             or self.parser.get_http_version() != "1.1"
             or not self.parser.should_keep_alive()
             or self.parser.should_upgrade()
             or self.expect_100_continue
-            or self.flow.write_paused
         ):
             return False
         for name, value in self.headers:
@@ -315,39 +313,33 @@ class Heads:
             self._made = {}
         head = self._made.get(status)
         if head is None:
-            lines = b"".join(b"%b: %b\r\n" % each for each in headers)
-            head = b"".join((STATUS_LINE[status], JSON_LINES, lines, b"content-length: "))
-            self._made[status] = head
+            head = self._made[status] = _head(status, headers)
         return head
 
 
-def _lines(body: bytes, headers: list[tuple[bytes, bytes]]) -> list[bytes]:
-    """Return the lines that every answer ends its head with."""
-    parts: list[bytes] = []
-    for name, value in headers:
-        parts += (name, b": ", value, b"\r\n")
-    parts.append(b"content-length: %d\r\n\r\n" % len(body))
-    return parts
+def _head(status: int, headers: list[tuple[bytes, bytes]], close: bytes = b"") -> bytes:
+    """Return the head of an answer up to the length of its body; headers: of every answer."""
+    lines = b"".join(b"%b: %b\r\n" % each for each in headers)
+    return b"".join((STATUS_LINE[status], JSON_LINES, close, lines, b"content-length: "))
 
 
-def respond(send: Any, status: int, headers: bytes, body: bytes) -> bool:
+def respond(send: Any, status: int, body: bytes) -> bool:
     """Return whether an answer was written whole, in one piece; False has it sent by the usual way.
 
-    send: the callable of the request. headers: lines with their ends. What uvicorn does in two messages, two writes
-    and a look at each header is done here at once, for answers that are made of known parts.
+    send: the callable of the request. What uvicorn does in two messages, two writes and a look at each header is
+    done here at once, for answers that are made of known parts.
     """
     cycle = getattr(send, "__self__", None)
     if not isinstance(cycle, RequestResponseCycle):
         return False
     if cycle.response_started or cycle.disconnected or cycle.flow.write_paused:
         return False
-    parts = [STATUS_LINE[status], headers]
-    if not cycle.keep_alive:
-        parts.append(b"connection: close\r\n")
-    parts += (*_lines(body, cycle.default_headers), body)
+    head = _head(
+        status, cycle.default_headers, b"" if cycle.keep_alive else b"connection: close\r\n"
+    )
     cycle.response_started = cycle.response_complete = True
     cycle.waiting_for_100_continue = False
-    cycle.transport.write(b"".join(parts))
+    cycle.transport.write(b"%b%d\r\n\r\n%b" % (head, len(body), body))
     cycle.message_event.set()
     if not cycle.keep_alive:
         cycle.transport.close()
