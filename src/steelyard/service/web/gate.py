@@ -1,6 +1,9 @@
-"""Connections that are let in, and how long the requests of one packet are answered before others have their turn."""
+"""What connections are held to: how many are let in, and how long each may take, or keep others waiting."""
 
 from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
 
 DIRECT_S = (
     0.002  # in which requests of a packet are answered where they end, the rest in turn with others
@@ -39,3 +42,28 @@ class Gate:
         self._of[address] -= 1
         if not self._of[address]:
             del self._of[address]
+
+
+class Deadline:
+    """What is done where something does not come in its time."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, seconds: float, then: Callable[[], object]
+    ) -> None:
+        self._loop, self._seconds, self._then = loop, seconds, then
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self) -> None:
+        """Begin the time; one that runs goes on."""
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._seconds, self._passed)
+
+    def end(self) -> None:
+        """End the time: it came, or is no longer waited for."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _passed(self) -> None:
+        self._timer = None
+        self._then()

@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from steelyard.service.rpc.dispatch import Answer, Waiting
-from steelyard.service.web.gate import CUT_S, DIRECT_S, Gate
+from steelyard.service.web.gate import CUT_S, DIRECT_S, Deadline, Gate
 from steelyard.service.web.heads import BODY_BYTES_MAX, Known, known_of
 from steelyard.service.web.settings import Settings
 
@@ -59,8 +59,8 @@ class GuardedHttp(HttpToolsProtocol):
         self._is_in = self.gate.enter(self._address)
         self._is_open, self._in_headers, self._is_upgraded = True, True, False
         self._header_bytes = self._header_count = 0
-        self._timer: asyncio.TimerHandle | None = None
-        self._unread: asyncio.TimerHandle | None = None
+        self._whole = Deadline(self.loop, self.settings.request_s_max, self._too_slow)
+        self._unread = Deadline(self.loop, self.settings.unread_s_max, transport.abort)
         self._body: bytes | None = None
         self._direct_until_s = 0.0
         self._directs = 0
@@ -72,15 +72,14 @@ class GuardedHttp(HttpToolsProtocol):
         if not self._is_in:
             self._end(503, b"too many connections")
             return
-        self._watch()
+        self._whole.begin()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         if self._is_in:
             self.gate.leave(self._address)
-        self._unwatch()
-        if self._unread is not None:
-            self._unread.cancel()
+        self._whole.end()
+        self._unread.end()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -104,9 +103,9 @@ class GuardedHttp(HttpToolsProtocol):
                 self._end(431, b"the headers are too long")
                 return
         if self._is_open:
-            self._watch()
+            self._whole.begin()
             return
-        self._unwatch()
+        self._whole.end()
         if self._is_clear() and self.timeout_keep_alive_task is None:  # after an empty line
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
@@ -237,7 +236,7 @@ class GuardedHttp(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over, with its place at the gate."""
         self._is_upgraded = True
-        self._unwatch()
+        self._whole.end()
         super().handle_websocket_upgrade()
 
     def send_400_response(self, _msg: str) -> None:
@@ -252,14 +251,11 @@ class GuardedHttp(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """Begin to wait for a client that does not read."""
         super().pause_writing()
-        if self._unread is None:
-            self._unread = self.loop.call_later(self.settings.unread_s_max, self.transport.abort)
+        self._unread.begin()
 
     def resume_writing(self) -> None:
         """Go on: the client has read."""
-        if self._unread is not None:
-            self._unread.cancel()
-            self._unread = None
+        self._unread.end()
         super().resume_writing()
 
     def _count_header(self, size: int) -> None:
@@ -269,22 +265,12 @@ class GuardedHttp(HttpToolsProtocol):
         ):
             raise ValueError("the headers are too long")  # the parser stops: send_400_response
 
-    def _watch(self) -> None:
-        if self._timer is None:
-            self._timer = self.loop.call_later(self.settings.request_s_max, self._too_slow)
-
-    def _unwatch(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
     def _too_slow(self) -> None:
-        self._timer = None
         self._end(408, b"the request is too slow")
 
     def _end(self, status: int, said: bytes) -> None:
         """Say why, close, and cut off whoever does not go."""
-        self._unwatch()
+        self._whole.end()
         if self.cycle is None or not self.cycle.response_started or self.cycle.response_complete:
             self.transport.write(
                 STATUS_LINE[status] + b"content-type: text/plain; charset=utf-8\r\nconnection: close\r\n"

@@ -7,7 +7,6 @@ then cut off. Frames go to the transport as they are, without a queue in between
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any, ClassVar, cast
@@ -17,7 +16,7 @@ from websockets.frames import Frame
 from websockets.protocol import State
 
 from steelyard.service.web.framing import WHOLE_TEXT, Boundaries, text_of
-from steelyard.service.web.gate import CUT_S, DIRECT_S, Gate
+from steelyard.service.web.gate import CUT_S, DIRECT_S, Deadline, Gate
 from steelyard.service.web.settings import Settings
 
 WIRE = "steelyard.wire"
@@ -38,7 +37,7 @@ class GuardedSocket(WebSocketsSansIOProtocol):
         """Take over a connection that HTTP has let in."""
         super().connection_made(transport)
         self._address = self.client[0] if self.client else ""
-        self._unread: asyncio.TimerHandle | None = None
+        self._unread = Deadline(self.loop, self.settings.unread_s_max, self._not_read)
         self.heard: Callable[[bytes], bool] | None = None
         self._boundaries = Boundaries()
         self._direct_until_s = 0.0
@@ -66,8 +65,7 @@ class GuardedSocket(WebSocketsSansIOProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self.gate.leave(self._address)
-        if self._unread is not None:
-            self._unread.cancel()
+        self._unread.end()
         super().connection_lost(exc)
 
     async def run_asgi(self) -> None:
@@ -160,19 +158,15 @@ class GuardedSocket(WebSocketsSansIOProtocol):
         """Begin to wait for a client that does not read; nothing is read from it meanwhile."""
         super().pause_writing()
         self.transport.pause_reading()
-        if self._unread is None:
-            self._unread = self.loop.call_later(self.settings.unread_s_max, self._not_read)
+        self._unread.begin()
 
     def resume_writing(self) -> None:
         """Go on: the client has read."""
-        if self._unread is not None:
-            self._unread.cancel()
-            self._unread = None
+        self._unread.end()
         super().resume_writing()
         if not self.read_paused:
             self.transport.resume_reading()
 
     def _not_read(self) -> None:
-        self._unread = None
         self.close_now(POLICY, "what is sent is not read")
         self.transport.abort()
